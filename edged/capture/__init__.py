@@ -1,0 +1,1 @@
+"""From devices and files to blocks of samples."""

@@ -1,0 +1,1 @@
+"""The `edged` command: one file per command group, each thin: parse, call, print."""

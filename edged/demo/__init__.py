@@ -1,0 +1,1 @@
+"""`edged demo`: a plant scene made on the spot, run through the real daemon."""

@@ -1,0 +1,1 @@
+"""Events: their schema, the journal, publishing and subscribing."""

@@ -1,0 +1,120 @@
+"""The arrows of the flow: what one stage hands to the next.
+
+    Block -> Segment -> Embedding -> Detection -> (published event)
+
+Time is a sample index: position ``sample`` on a stream's clock of 16 kHz, together with the ``epoch`` (one life of that
+clock). Wall-clock time is attached once, when an event is made. All arrays are read-only for the receiver and stay
+valid: a stage that keeps working on its buffers hands out a copy.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+SAMPLE_RATE_HZ = 16_000
+"""The rate of every stream inside the flow; capture resamples from the device's own rate."""
+
+Float32Array = NDArray[np.float32]
+Float64Array = NDArray[np.float64]
+
+DetectionKind = Literal["onset", "update", "cleared", "keyword"]
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """Samples as they arrive.
+
+    Attributes:
+        sample: index of ``samples[0]`` on the stream's clock.
+        samples: float32 (n_samples,), full scale = +-1, finite.
+        lost_before: samples declared lost right before ``sample``; nothing may span that gap.
+        epoch: life of the clock; another epoch is another clock.
+    """
+
+    sample: int
+    samples: Float32Array
+    lost_before: int = 0
+    epoch: int = 0
+
+    @property
+    def end(self) -> int:
+        """Index one past the last sample."""
+        return self.sample + len(self.samples)
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """Features of one fixed-length piece of a stream, ready for the embedder.
+
+    Attributes:
+        sample_start: first sample this segment accounts for.
+        sample_end: one past the last.
+        features: the model's inputs by name, without batch axis, and arrays that are scored as they are.
+        epoch: life of the stream's clock.
+    """
+
+    sample_start: int
+    sample_end: int
+    features: Mapping[str, Float32Array]
+    epoch: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Embedding:
+    """What is scored: one vector, or one row per frame, for each representation of the bundle.
+
+    Attributes:
+        vectors: representation name -> float32 (dim,) for anomaly, (n_frames, dim) for keyword.
+    """
+
+    sample_start: int
+    sample_end: int
+    vectors: Mapping[str, Float32Array]
+    epoch: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Scored:
+    """The score of one segment (anomaly monitors), for telemetry and ``edged score --scores``."""
+
+    sample_start: int
+    sample_end: int
+    anomaly_score: float
+    threshold: float
+    domain: str
+
+
+@dataclass(frozen=True, slots=True)
+class Detection:
+    """What a monitor decided; the service makes an event of it.
+
+    Attributes:
+        kind: ``onset``, ``update``, ``cleared`` (anomaly) or ``keyword``.
+        sample_start: first sample the decision rests on.
+        sample_end: one past the last.
+        onset_sample: where the thing itself began; ``offset_sample``: where it ended (None while it lasts).
+        score: higher = more anomalous, or more certainly the keyword (minus the normalised DTW distance).
+        threshold: the score at which the decision falls.
+        domain: the acoustic domain whose reference was nearest (anomaly).
+        bank_version: version of the references that decided.
+        keyword: the word (keyword monitors).
+        details: further facts for the event, JSON-serialisable.
+    """
+
+    kind: DetectionKind
+    sample_start: int
+    sample_end: int
+    onset_sample: int
+    offset_sample: int | None
+    score: float
+    threshold: float
+    domain: str = ""
+    bank_version: int = 0
+    keyword: str = ""
+    epoch: int = 0
+    details: Mapping[str, Any] = field(default_factory=dict)

@@ -1,0 +1,1 @@
+"""Banks of references: how they are enrolled, checked, stored, versioned."""

@@ -1,0 +1,1 @@
+"""Augmentation: one idea per file."""

@@ -1,0 +1,1 @@
+"""Readers of recorded data, and synthesisers of machine sounds and speech."""
