@@ -1,1 +1,1 @@
-"""Front ends: from blocks of samples to the segments a model looks at. Pure, incremental, bit-exact for any chunking."""
+"""Front ends: from blocks of samples to the segments a model looks at. Pure, incremental, exact for any chunking."""
