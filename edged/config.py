@@ -1,0 +1,224 @@
+"""`edged.yaml`: every setting once, with default, bounds, unit and one sentence.
+
+The example file and the reference table are generated from these models. Unknown keys are errors with a suggestion, and
+all errors of a file are reported at once.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,47}$")]
+SYSTEM_STATE_DIR = Path("/var/lib/edged")
+SYSTEM_RUNTIME_DIR = Path("/run/edged")
+SYSTEM_CONFIG_FILE = Path("/etc/edged/edged.yaml")
+
+
+class Settings(BaseModel):
+    """Base of every section: frozen, unknown keys refused, numbers finite."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+class MicrophoneSettings(Settings):
+    """A PortAudio/ALSA input."""
+
+    source: Literal["microphone"]
+    name: str = Field(
+        default="default", min_length=1, description="device as `edged devices` lists it, or a part of its name"
+    )
+    rate_hz: int | None = Field(default=None, ge=8000, le=192000, description="capture rate; empty = the device's own")
+    channels: int | None = Field(
+        default=None, ge=1, le=64, description="channels to open; empty = as many as streams need"
+    )
+
+
+class FileSettings(Settings):
+    """A WAV or FLAC file played as if it were a microphone."""
+
+    source: Literal["file"]
+    path: Path = Field(description="the file")
+    loop: bool = Field(default=False, description="start again at the end")
+    speed: float = Field(default=1.0, ge=0.0, le=10000.0, description="times real time; 0 = as fast as possible")
+
+
+class PcmSettings(Settings):
+    """Raw samples from stdin or a FIFO."""
+
+    source: Literal["pcm"]
+    path: Path = Field(default=Path("-"), description="`-` for stdin, or a FIFO")
+    encoding: Literal["s16le", "f32le"] = Field(default="s16le", description="sample format")
+    rate_hz: int = Field(default=16000, ge=8000, le=192000, description="sample rate")
+    channels: int = Field(default=1, ge=1, le=64, description="interleaved channels")
+
+
+DeviceSettings = Annotated[MicrophoneSettings | FileSettings | PcmSettings, Field(discriminator="source")]
+
+
+class AnomalySettings(Settings):
+    """A monitor that says when the stream does not sound as it normally does."""
+
+    bundle: str = Field(default="default", min_length=1, description="`default`, or the directory of a bundle")
+    threshold: float | None = Field(default=None, gt=0.0, description="anomaly score; empty = from the enrolled clips")
+    onset_segments: int = Field(default=2, ge=1, le=100, description="segments above the threshold that make an onset")
+    onset_window: int = Field(default=3, ge=1, le=100, description="... out of this many latest segments")
+    cleared_segments: int = Field(
+        default=3, ge=1, le=100, description="segments in a row below the release that clear it"
+    )
+    release_ratio: float = Field(default=0.9, gt=0.0, le=1.0, description="release = threshold times this")
+    update_interval_s: float = Field(default=60.0, ge=1.0, le=86400.0, description="between updates while it lasts")
+
+    @model_validator(mode="after")
+    def _window_holds_onset(self) -> AnomalySettings:
+        if self.onset_segments > self.onset_window:
+            raise ValueError("onset_segments cannot exceed onset_window")
+        return self
+
+
+class KeywordSettings(Settings):
+    """A monitor that says when an enrolled word was spoken."""
+
+    bundle: str = Field(default="default", min_length=1, description="`default`, or the directory of a bundle")
+    threshold: float | None = Field(
+        default=None, lt=0.0, description="score of all keywords (minus the distance); empty = from enrolment"
+    )
+    thresholds: dict[str, float] = Field(default_factory=dict, description="score of single keywords")
+
+
+class MonitorsSettings(Settings):
+    """Which detectors run on a stream."""
+
+    anomaly: AnomalySettings | None = None
+    keyword: KeywordSettings | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _bare_names(cls, value: Any) -> Any:
+        """Accept `monitors: [anomaly]` and `anomaly:` with nothing behind it as "with its defaults"."""
+        if isinstance(value, list) and all(isinstance(name, str) for name in value):
+            value = dict.fromkeys(value)
+        if isinstance(value, dict):
+            return {name: {} if settings is None else settings for name, settings in value.items()}
+        return value
+
+    @model_validator(mode="after")
+    def _not_empty(self) -> MonitorsSettings:
+        if self.anomaly is None and self.keyword is None:
+            raise ValueError("name at least one monitor: anomaly, keyword")
+        return self
+
+
+class StreamSettings(Settings):
+    """One monitored mono signal: a device and a channel of it."""
+
+    device: Name = Field(description="a key of `devices`")
+    channel: int = Field(default=0, ge=0, le=63, description="channel of the device, from 0")
+    monitors: MonitorsSettings = Field(description="`anomaly`, `keyword` or both")
+
+
+class CaptureSettings(Settings):
+    """How the capture children are supervised."""
+
+    block_ms: int = Field(default=40, ge=5, le=1000, description="audio per block from a child")
+    restart_initial_s: float = Field(
+        default=0.5, ge=0.05, le=60.0, description="first pause before a child is started again"
+    )
+    restart_max_s: float = Field(
+        default=30.0, ge=0.1, le=3600.0, description="longest pause; doubles up to here, with jitter"
+    )
+    stall_timeout_s: float = Field(
+        default=5.0, ge=0.5, le=300.0, description="no audio for this long = the child is replaced"
+    )
+    queue_s: float = Field(
+        default=20.0, ge=1.0, le=300.0, description="audio that may wait for the worker; more is declared lost"
+    )
+    ring_s: float = Field(
+        default=600.0, ge=10.0, le=7200.0, description="the latest audio kept in memory for `enroll --last`"
+    )
+
+
+class EventsSettings(Settings):
+    """The socket events are published on, and the journal."""
+
+    bind: str | None = Field(default=None, description="ZeroMQ endpoint; empty = `ipc://` in the runtime directory")
+    heartbeat_s: float = Field(default=10.0, ge=0.1, le=3600.0, description="between heartbeats")
+    send_high_water_mark: int = Field(default=1000, ge=10, le=1000000, description="messages waiting per subscriber")
+    journal_max_events: int = Field(
+        default=100000, ge=100, le=100000000, description="older events are removed beyond this"
+    )
+    scores: bool = Field(default=True, description="publish the score of every segment as telemetry")
+
+
+class ControlSettings(Settings):
+    """The socket commands come in on."""
+
+    bind: str | None = Field(default=None, description="ZeroMQ endpoint; empty = `ipc://` in the runtime directory")
+    max_message_bytes: int = Field(default=1 << 20, ge=1024, le=1 << 28, description="larger requests are dropped")
+
+
+class SecuritySettings(Settings):
+    """CURVE; needed for every bind that other computers can reach."""
+
+    server_secret_key: Path | None = Field(default=None, description="the daemon's CURVE key file, mode 0600")
+    allowed_clients: Path | None = Field(default=None, description="directory of the public keys that may connect")
+
+
+class MetricsSettings(Settings):
+    """The Prometheus endpoint."""
+
+    enabled: bool = Field(default=False, description="serve metrics over HTTP")
+    address: str = Field(default="127.0.0.1", description="address to bind")
+    port: int = Field(default=9750, ge=1, le=65535, description="port to bind")
+
+
+class Config(Settings):
+    """The whole of `edged.yaml`."""
+
+    state_dir: Path | None = Field(
+        default=None,
+        description="database with banks and journal; empty = /var/lib/edged for root, ~/.local/state/edged else",
+    )
+    runtime_dir: Path | None = Field(
+        default=None, description="sockets; empty = /run/edged with the system state, else the state directory"
+    )
+    devices: dict[Name, DeviceSettings] = Field(default_factory=dict, description="audio inputs by name")
+    streams: dict[Name, StreamSettings] = Field(default_factory=dict, description="monitored signals by name")
+    capture: CaptureSettings = CaptureSettings()
+    events: EventsSettings = EventsSettings()
+    control: ControlSettings = ControlSettings()
+    security: SecuritySettings = SecuritySettings()
+    metrics: MetricsSettings = MetricsSettings()
+
+    @property
+    def state_path(self) -> Path:
+        """The state directory in force."""
+        return self.state_dir or default_state_dir()
+
+    @property
+    def runtime_path(self) -> Path:
+        """The directory of the sockets in force."""
+        if self.runtime_dir:
+            return self.runtime_dir
+        return SYSTEM_RUNTIME_DIR if self.state_path == SYSTEM_STATE_DIR else self.state_path
+
+    @property
+    def events_endpoint(self) -> str:
+        """Where events are published."""
+        return self.events.bind or f"ipc://{self.runtime_path}/events.sock"
+
+    @property
+    def control_endpoint(self) -> str:
+        """Where commands are taken."""
+        return self.control.bind or f"ipc://{self.runtime_path}/control.sock"
+
+
+def default_state_dir() -> Path:
+    """The system's state directory for root and where it is writable, the user's own else."""
+    if os.geteuid() == 0 or os.access(SYSTEM_STATE_DIR, os.W_OK):
+        return SYSTEM_STATE_DIR
+    base = os.environ.get("XDG_STATE_HOME")
+    return Path(base) / "edged" if base else Path.home() / ".local" / "state" / "edged"

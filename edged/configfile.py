@@ -1,0 +1,134 @@
+"""Reading `edged.yaml`: bounded, duplicate keys refused, every problem named with its key, value and a suggestion."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, get_args
+
+import yaml
+from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
+
+from edged.config import SYSTEM_CONFIG_FILE, Config
+from edged.errors import ConfigError
+
+MAX_CONFIG_BYTES = 1 << 20
+
+
+def load_config(path: Path | None, state_dir: Path | None = None) -> Config:
+    """Read a configuration file.
+
+    Args:
+        path: the file; None means the system's file where it exists, else the defaults.
+        state_dir: overrides `state_dir` (the ``--state`` option).
+
+    Raises:
+        ConfigError: with one line for every problem of the file.
+    """
+    if path is None and SYSTEM_CONFIG_FILE.is_file():
+        path = SYSTEM_CONFIG_FILE
+    values = read_yaml(path) if path else {}
+    if state_dir is not None:
+        values = {**values, "state_dir": str(state_dir.absolute())}
+    return parse_config(values, str(path or "defaults"))
+
+
+def parse_config(values: dict[str, Any], origin: str) -> Config:
+    """Validate parsed YAML; `origin` names the file in errors."""
+    try:
+        config = Config.model_validate(values)
+    except ValidationError as error:
+        lines = [describe_problem(problem) for problem in error.errors()]
+        raise ConfigError(_joined(origin, lines)) from error
+    problems = [*_unknown_devices(config), *_too_long_endpoints(config)]
+    if problems:
+        raise ConfigError(_joined(origin, problems))
+    return config
+
+
+def read_yaml(path: Path) -> dict[str, Any]:
+    """The file as a mapping; empty files are empty mappings."""
+    try:
+        with path.open("rb") as handle:
+            data = handle.read(MAX_CONFIG_BYTES + 1)
+        if len(data) > MAX_CONFIG_BYTES:
+            raise ConfigError(f"{path}: larger than {MAX_CONFIG_BYTES >> 10} KiB")
+        values = yaml.load(data, Loader=_UniqueKeyLoader)  # noqa: S506 - a SafeLoader with one more check
+    except OSError as error:
+        raise ConfigError(f"{path}: {error.strerror or error}", fix="name an existing file with --config") from error
+    except (yaml.YAMLError, RecursionError) as error:
+        raise ConfigError(f"{path}: not valid YAML: {str(error) or type(error).__name__}") from error
+    if values is None:
+        return {}
+    if not isinstance(values, dict):
+        raise ConfigError(f"{path}: holds a {type(values).__name__}, not keys and values")
+    return values
+
+
+def describe_problem(problem: ErrorDetails) -> str:
+    """One line for the operator: key, value, what is wrong, and a suggestion for a misspelt key."""
+    location = [part for part in problem["loc"] if part not in ("microphone", "file", "pcm")]
+    key = ".".join(str(part) for part in location)
+    if problem["type"] == "extra_forbidden":
+        return f"{key}: unknown key{_suggestion(location)}"
+    if problem["type"] == "missing":
+        return f"{key}: missing"
+    message = problem["msg"].removeprefix("Value error, ")
+    value = problem["input"]
+    shown = "" if isinstance(value, dict | list) else f" (is {str(value)[:60]!r})"
+    return f"{key or 'file'}: {message}{shown}"
+
+
+class _UniqueKeyLoader(yaml.SafeLoader):
+    """Safe YAML that refuses a key given twice instead of silently keeping the last."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        keys = [self.construct_object(key, deep=True) for key, _ in node.value]
+        twice = sorted({str(key) for key in keys if keys.count(key) > 1})
+        if twice:
+            raise yaml.YAMLError(f"key given twice: {', '.join(twice)} (line {node.start_mark.line + 1})")
+        return super().construct_mapping(node, deep)
+
+
+def _joined(origin: str, lines: Sequence[str]) -> str:
+    return f"{origin}: " + lines[0] if len(lines) == 1 else f"{origin}: {len(lines)} problems\n  " + "\n  ".join(lines)
+
+
+def _suggestion(location: Sequence[str | int]) -> str:
+    close = difflib.get_close_matches(str(location[-1]), sorted(_known_keys(Config)), n=1, cutoff=0.6)
+    return f"; did you mean '{close[0]}'?" if close else ""
+
+
+def _known_keys(model: type[BaseModel]) -> set[str]:
+    keys = set(model.model_fields)
+    for info in model.model_fields.values():
+        for nested in _models_in(info.annotation):
+            keys |= _known_keys(nested)
+    return keys
+
+
+def _models_in(annotation: Any) -> list[type[BaseModel]]:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return [annotation]
+    return [model for argument in get_args(annotation) for model in _models_in(argument)]
+
+
+def _unknown_devices(config: Config) -> list[str]:
+    lines = []
+    for name, stream in config.streams.items():
+        if stream.device not in config.devices:
+            close = difflib.get_close_matches(stream.device, list(config.devices), n=1)
+            hint = f"; did you mean '{close[0]}'?" if close else f"; known: {', '.join(config.devices) or 'none'}"
+            lines.append(f"streams.{name}.device: no device '{stream.device}'{hint}")
+    return lines
+
+
+def _too_long_endpoints(config: Config) -> list[str]:
+    """Unix sockets take 107 bytes of path; ZeroMQ's own message for it names neither the path nor the limit."""
+    return [
+        f"{key}: the socket path {endpoint} is longer than 107 bytes; set a shorter runtime_dir"
+        for key, endpoint in (("events.bind", config.events_endpoint), ("control.bind", config.control_endpoint))
+        if endpoint.startswith("ipc://") and len(endpoint.encode()) - len("ipc://") > 107
+    ]
