@@ -118,3 +118,11 @@ class Detection:
     keyword: str = ""
     epoch: int = 0
     details: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What a monitor makes of one embedding: scores for telemetry, and decisions."""
+
+    scored: tuple[Scored, ...] = ()
+    detections: tuple[Detection, ...] = ()

@@ -1,0 +1,53 @@
+"""The state database: one SQLite file in WAL mode, shared by banks and journal.
+
+Every change is one transaction with full fsync: a process killed at any instant leaves the old or the new state.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from edged.errors import StateError
+
+DATABASE_NAME = "edged.db"
+BUSY_TIMEOUT_S = 10.0
+
+
+def open_database(state_dir: Path) -> sqlite3.Connection:
+    """Open (or create) the database of a state directory; the connection belongs to the calling thread.
+
+    Raises:
+        StateError: the directory or file cannot be used.
+    """
+    path = state_dir / DATABASE_NAME
+    try:
+        state_dir.mkdir(parents=True, exist_ok=True, mode=0o750)
+        connection = sqlite3.connect(path, timeout=BUSY_TIMEOUT_S, isolation_level=None)
+        connection.execute("PRAGMA journal_mode=WAL")
+        connection.execute("PRAGMA synchronous=FULL")
+        connection.execute("PRAGMA foreign_keys=ON")
+    except (OSError, sqlite3.Error) as error:
+        raise StateError(f"{path}: {error}", fix="check the directory's owner, permissions and free space") from error
+    return connection
+
+
+@contextmanager
+def transaction(connection: sqlite3.Connection) -> Iterator[sqlite3.Connection]:
+    """Everything inside happens, or nothing of it.
+
+    Raises:
+        StateError: the database refused (disk full, locked, damaged); nothing was changed.
+    """
+    try:
+        connection.execute("BEGIN IMMEDIATE")
+        try:
+            yield connection
+        except BaseException:
+            connection.execute("ROLLBACK")
+            raise
+        connection.execute("COMMIT")
+    except sqlite3.Error as error:
+        raise StateError(f"state database: {error}", fix="check free space and `edged status`") from error
