@@ -17,9 +17,8 @@ class Accounting:
 
     >>> import numpy as np
     >>> books = Accounting()
-    >>> books.receive(Block(0, np.zeros(10, np.float32)))
-    >>> books.hand_out([Segment(0, 8, {})])
-    >>> books.receive(Block(15, np.zeros(5, np.float32), lost_before=5))
+    >>> books.advance(Block(0, np.zeros(10, np.float32)), [Segment(0, 8, {})])
+    >>> books.advance(Block(15, np.zeros(5, np.float32), lost_before=5), [])
     >>> books.score(Embedding(0, 8, {}))
     >>> books.as_dict()
     {'received': 15, 'scored': 8, 'dropped': 2, 'missing': 5, 'lost': 7, 'pending': 5}
@@ -46,23 +45,24 @@ class Accounting:
         """Samples received that still wait for their segment to be complete or scored."""
         return self.received - self.scored - self.dropped
 
-    def receive(self, block: Block) -> None:
-        """A block came in."""
-        if block.epoch != self._epoch:
+    def advance(self, block: Block, segments: Sequence[Segment]) -> None:
+        """A block came in, and the featuriser made these segments of it and of what it still held."""
+        if block.lost_before or block.epoch != self._epoch:
+            ended = [s for s in segments if s.epoch == self._epoch and s.sample_end <= self._position]
+            self._hand_out(ended)
             self.close()
             self._epoch = block.epoch
-            self._position = self._handed_out_until = block.sample - block.lost_before
-        if block.lost_before:
-            self.close()
+            self._position = self._handed_out_until = block.sample
             self.missing += block.lost_before
-            self._handed_out_until = block.sample
+            segments = segments[len(ended) :]
         self._position = block.end
         self.received += len(block.samples)
+        self._hand_out(segments)
 
-    def hand_out(self, segments: Sequence[Segment]) -> None:
-        """Segments left for the embedder."""
-        for segment in segments:
-            self._handed_out_until = max(self._handed_out_until, segment.sample_end)
+    def finish(self, segments: Sequence[Segment]) -> None:
+        """The signal ended; the featuriser's last segments."""
+        self._hand_out(segments)
+        self.close()
 
     def score(self, embedding: Embedding) -> None:
         """An embedding was scored."""
@@ -75,7 +75,7 @@ class Accounting:
             self._scored_until = embedding.sample_end
 
     def close(self) -> None:
-        """The signal ended or broke off: what no segment took is dropped."""
+        """The signal broke off: what no segment took is dropped."""
         self.dropped += self._position - self._handed_out_until
         self._handed_out_until = self._position
 
@@ -83,3 +83,7 @@ class Accounting:
         """All counters by name."""
         names = ("received", "scored", "dropped", "missing", "lost", "pending")
         return {name: int(getattr(self, name)) for name in names}
+
+    def _hand_out(self, segments: Sequence[Segment]) -> None:
+        for segment in segments:
+            self._handed_out_until = max(self._handed_out_until, segment.sample_end)
