@@ -130,6 +130,15 @@ class CaptureSettings(Settings):
     restart_max_s: float = Field(
         default=30.0, ge=0.1, le=3600.0, description="longest pause; doubles up to here, with jitter"
     )
+    restart_jitter: float = Field(
+        default=0.2, ge=0.0, le=1.0, description="share by which a pause varies at random, so that devices differ"
+    )
+    stable_after_s: float = Field(
+        default=60.0, ge=0.0, le=86400.0, description="after running this long a failure counts as the first again"
+    )
+    start_timeout_s: float = Field(
+        default=15.0, ge=1.0, le=300.0, description="a child that says nothing for this long is replaced"
+    )
     stall_timeout_s: float = Field(
         default=5.0, ge=0.5, le=300.0, description="no audio for this long = the child is replaced"
     )

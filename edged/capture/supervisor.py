@@ -1,0 +1,181 @@
+"""One device: its capture child, the thread that reads it, and the restarts."""
+
+from __future__ import annotations
+
+import random
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+from edged.capture.align import Alignment
+from edged.capture.framing import PERMANENT, Frame, FrameKind, FrameReader
+from edged.capture.lifecycle import FINAL_STATES, CaptureState, Lifecycle
+from edged.capture.source import DeviceBlock, SourceSpec
+from edged.capture.spawn import Child, ChildProcess
+from edged.config import CaptureSettings
+from edged.errors import DeviceError, EdgedError
+
+
+@dataclass(frozen=True, slots=True)
+class CaptureChange:
+    """A device came into another state, for the log, the metrics and a status event."""
+
+    state: CaptureState
+    reason: str = ""
+    retry_in_s: float = 0.0
+
+
+class DeviceSink(Protocol):
+    """Who takes the samples; called in the reader thread only, may block finite sources."""
+
+    def block(self, block: DeviceBlock) -> None:
+        """Take one block (the array is a read-only view of the frame; it stays valid)."""
+        ...
+
+    def gone(self) -> None:
+        """The child is gone: what was begun can only be finished with what came so far."""
+        ...
+
+    def changed(self, change: CaptureChange) -> None:
+        """The device came into another state."""
+        ...
+
+
+class _ToldError(DeviceError):
+    """The child said itself what went wrong."""
+
+
+class _PermanentError(_ToldError):
+    """And that starting it again cannot help."""
+
+
+class Supervisor:
+    """Runs the capture child of one device until its source ends, fails for good, or :meth:`stop`.
+
+    Args:
+        spec: the source.
+        sink: takes blocks and changes of state.
+        settings: the durations.
+        start_child: makes a child; a fake in tests.
+        now_s: monotonic seconds.
+    """
+
+    def __init__(
+        self,
+        spec: SourceSpec,
+        sink: DeviceSink,
+        settings: CaptureSettings | None = None,
+        start_child: Callable[[SourceSpec], Child] = ChildProcess,
+        now_s: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._spec = spec
+        self._sink = sink
+        self._settings = settings or CaptureSettings()
+        self._start_child = start_child
+        self._now_s = now_s
+        self._life = Lifecycle(self._settings, random.Random())  # noqa: S311 - jitter
+        self._alignment = Alignment(spec)
+        self._stop = threading.Event()
+        self._child: Child | None = None
+        self._child_lock = threading.Lock()
+        self.restarts = 0
+        self._thread = threading.Thread(target=self._run, name=f"capture-{spec.target}", daemon=True)
+
+    @property
+    def state(self) -> CaptureState:
+        """Where the device stands."""
+        return self._life.state
+
+    @property
+    def child_pid(self) -> int | None:
+        """Process id of the child, if one runs."""
+        child = self._child
+        return child.pid if child else None
+
+    @property
+    def is_over(self) -> bool:
+        """Whether nothing more will come."""
+        return self._life.state in FINAL_STATES and not self._thread.is_alive()
+
+    def start(self) -> None:
+        """Begin, in a thread of its own."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Ask the child to end; what it has sent is still delivered. Returns at once: see :meth:`join`."""
+        self._stop.set()
+        with self._child_lock:
+            if self._child is not None:
+                self._child.terminate()
+
+    def join(self, timeout_s: float) -> bool:
+        """Wait for the reader; whether it is done."""
+        self._thread.join(timeout_s)
+        return not self._thread.is_alive()
+
+    def _run(self) -> None:
+        while not self._stop.is_set() and self._life.state not in FINAL_STATES:
+            self._sink.changed(CaptureChange(CaptureState.STARTING))
+            try:
+                self._one_child()
+            except (EdgedError, OSError) as error:
+                self._wait_after(error)
+        self._life.stopped()
+        self._sink.changed(CaptureChange(self._life.state))
+
+    def _wait_after(self, error: Exception) -> None:
+        """Report a failure and wait out the back-off (unless stopping, or the failure is permanent)."""
+        self._sink.gone()
+        if self._stop.is_set():
+            return
+        delay_s = self._life.failed(self._now_s(), permanent=isinstance(error, _PermanentError))
+        self._sink.changed(CaptureChange(self._life.state, str(error), delay_s))
+        if self._life.state is CaptureState.WAITING and not self._stop.wait(delay_s):
+            self.restarts += 1
+            self._life.restart()
+
+    def _one_child(self) -> None:
+        """One child's life; returns at the end of the source, raises for every other end."""
+        with self._child_lock:
+            if self._stop.is_set():
+                return
+            self._child = self._start_child(self._alignment.new_child(self._now_s()))
+        child = self._child
+        failure: EdgedError | None = None
+        try:
+            self._read(FrameReader(child.frames_fd))
+        except EdgedError as error:
+            failure = error
+        finally:
+            self._child = None
+            last_words = child.end()
+        if failure is not None:
+            raise failure if isinstance(failure, _ToldError) else DeviceError(f"{failure} ({last_words})")
+
+    def _read(self, reader: FrameReader) -> None:
+        """Deliver frames until END."""
+        timeout_s = self._settings.start_timeout_s
+        while frame := reader.read(timeout_s):
+            if frame.kind is FrameKind.FORMAT:
+                self._life.first_frame(self._now_s())
+                self._sink.changed(
+                    CaptureChange(CaptureState.RUNNING, f"{frame.rate_hz} Hz, {frame.channels} channels")
+                )
+                timeout_s = self._settings.stall_timeout_s if self._spec.is_live else _FOR_EVER_S
+            elif frame.kind is FrameKind.BLOCK:
+                self._sink.block(self._alignment.block(frame, self._now_s()))
+            else:
+                return self._last_frame(frame)
+        raise DeviceError("the capture child is gone")
+
+    def _last_frame(self, frame: Frame) -> None:
+        if frame.kind is FrameKind.ERROR:
+            raise (_PermanentError if frame.flags & PERMANENT else _ToldError)(frame.text())
+        self._sink.gone()
+        self._life.ended()
+
+
+_FOR_EVER_S = 1e9
+"""A file or a pipe may be silent as long as it likes."""

@@ -1,0 +1,45 @@
+import os
+import threading
+
+import numpy as np
+import pytest
+
+from edged.capture.pcm import PcmSource
+from edged.capture.source import SourceSpec
+from edged.errors import AudioError, DeviceError
+
+
+def feed(path, pieces):
+    def write():
+        with path.open("wb", buffering=0) as out:
+            out.writelines(pieces)
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    return writer
+
+
+@pytest.mark.parametrize(("sample_format", "dtype", "scale"), [("s16le", "<i2", 32768), ("f32le", "<f4", 1)])
+def test_reads_of_odd_lengths_never_shift_a_channel(tmp_path, sample_format, dtype, scale):
+    fifo = tmp_path / "pcm"
+    os.mkfifo(fifo)
+    samples = np.arange(2000).reshape(1000, 2).astype(dtype)
+    data = samples.tobytes()
+    writer = feed(fifo, [data[:1], data[1:14], data[14:2001], data[2001:], b"\x01"])
+    source = PcmSource(SourceSpec("pcm", str(fifo), rate_hz=16000, channels=2, sample_format=sample_format))
+    blocks = list(source.blocks())
+    writer.join()
+    source.close()
+    heard = np.concatenate([b.frames for b in blocks])
+    np.testing.assert_array_equal(heard, samples.astype(np.float32) / scale)
+    assert [b.sample for b in blocks] == list(np.cumsum([0, *[len(b.frames) for b in blocks[:-1]]]))
+
+
+def test_a_fifo_that_is_not_there_is_named(tmp_path):
+    with pytest.raises(AudioError, match="no such file or FIFO"):
+        PcmSource(SourceSpec("pcm", str(tmp_path / "no"), rate_hz=16000, channels=1))
+
+
+def test_raw_pcm_without_a_rate_is_refused():
+    with pytest.raises(DeviceError, match="says nothing about itself"):
+        SourceSpec("pcm", "-", channels=1)
