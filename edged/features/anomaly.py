@@ -19,12 +19,14 @@ from pydantic import Field, model_validator
 
 from edged.features.mel import mel_weights
 from edged.features.spec import FeatureSpec
-from edged.features.spectrogram import StreamingSpectrogram, frame_count, magnitude_frames, temporal_mean_removed
+from edged.features.spectrogram import StreamingSpectrogram, frame_count, hann, magnitude_frames, temporal_mean_removed
 from edged.features.spectrum import first_bin, segment_spectrum
 from edged.features.statistics import Statistic, log_mel, statistics_vector
 from edged.flow import SAMPLE_RATE_HZ, Block, Float32Array, Segment
 
 NetworkInput = Literal["spectrogram", "spectrum", "log_mel"]
+
+DEFAULT_STATISTICS: dict[str, tuple[Statistic, ...]] = {"statistics": ("mean", "std", "p5")}
 
 
 class AnomalySpec(FeatureSpec):
@@ -37,7 +39,7 @@ class AnomalySpec(FeatureSpec):
         cutoff_hz: high-pass of the network's inputs, by zeroing the bins below it.
         mel_fmin_hz: lower end of the mel bands; also where the segment's level begins to count. Bands below
             `cutoff_hz` stay in the statistics: hum and rumble tell machines' states apart.
-        floor_db: added to log-mel bands, relative to the segment's level.
+        floor_db: added to log-mel bands, relative to the segment's mean power per bin.
         normalise_level: divide every segment by its own level, so that microphone gain and distance do not matter.
         level_floor: smallest level divided by; keeps digital silence finite.
         inputs: arrays computed for the network.
@@ -54,11 +56,11 @@ class AnomalySpec(FeatureSpec):
     n_mels: int = Field(default=128, ge=8, le=512)
     mel_fmin_hz: float = Field(default=50.0, ge=0.0, lt=8000.0)
     mel_fmax_hz: float = Field(default=8000.0, gt=0.0, le=8000.0)
-    floor_db: float = Field(default=-70.0, ge=-140.0, le=0.0)
+    floor_db: float = Field(default=-50.0, ge=-140.0, le=0.0)
     normalise_level: bool = True
     level_floor: float = Field(default=1e-5, gt=0.0)
     inputs: tuple[NetworkInput, ...] = ("spectrogram", "spectrum")
-    statistics: dict[str, tuple[Statistic, ...]] = {"statistics": ("mean", "std", "p5")}
+    statistics: dict[str, tuple[Statistic, ...]] = Field(default=DEFAULT_STATISTICS)
 
     @model_validator(mode="after")
     def _grid(self) -> AnomalySpec:
@@ -186,8 +188,9 @@ def repeat_to_length(samples: Float32Array, n_samples: int) -> Float32Array:
 
 def _features(samples: Float32Array, frames: Float32Array, spec: AnomalySpec) -> dict[str, Float32Array]:
     """Arrays of one segment from its samples (segment_samples,) and magnitude frames (n_frames, n_bins)."""
-    level = _level(frames, spec)
-    relative = frames / level
+    window_norm = np.float32(np.linalg.norm(hann(spec.n_fft)))
+    level = _level(frames, spec) / window_norm
+    relative = frames / (level * window_norm)
     features: dict[str, Float32Array] = {}
     if "spectrogram" in spec.inputs:
         features["spectrogram"] = temporal_mean_removed(_high_passed(relative, spec.cutoff_hz, spec.n_fft))
@@ -195,8 +198,7 @@ def _features(samples: Float32Array, frames: Float32Array, spec: AnomalySpec) ->
         features["spectrum"] = _high_passed(segment_spectrum(samples) / level, spec.cutoff_hz, spec.segment_samples)
     if spec.statistics or "log_mel" in spec.inputs:
         weights = mel_weights(spec.n_mels, spec.n_fft, SAMPLE_RATE_HZ, spec.mel_fmin_hz, spec.mel_fmax_hz)
-        bands_db = log_mel(np.square(relative), weights, spec.floor_db)
-        features |= _band_features(bands_db, spec)
+        features |= _band_features(log_mel(np.square(relative), weights, spec.floor_db), spec)
     return features
 
 
@@ -207,12 +209,13 @@ def _band_features(bands_db: Float32Array, spec: AnomalySpec) -> Mapping[str, Fl
 
 
 def _level(frames: Float32Array, spec: AnomalySpec) -> np.float32:
-    """Root of the power per frame above `mel_fmin_hz`, in units of |STFT|: what a segment is divided by."""
+    """Root of the mean power per bin above `mel_fmin_hz`, in units of |STFT|; white noise comes out at 1 per bin."""
+    window_norm = float(np.linalg.norm(hann(spec.n_fft)))
     if not spec.normalise_level:
-        return np.float32(1.0)
+        return np.float32(window_norm)
     low = first_bin(spec.mel_fmin_hz, spec.n_fft, SAMPLE_RATE_HZ)
-    power = np.square(frames[:, low:], dtype=np.float64).sum() / len(frames)
-    return np.float32(max(np.sqrt(power), spec.level_floor * spec.n_fft))
+    power = np.square(frames[:, low:], dtype=np.float64).mean()
+    return np.float32(max(np.sqrt(power), spec.level_floor * window_norm))
 
 
 def _high_passed(bins: Float32Array, cutoff_hz: float, n_fft: int) -> Float32Array:

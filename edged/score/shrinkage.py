@@ -1,0 +1,143 @@
+"""Mahalanobis distance with a covariance shrunk towards a sphere (Ledoit and Wolf 2004): many dimensions, few clips.
+
+Every domain has its own mean; the covariance of the residuals is pooled over domains, the distance is the smallest over
+domains. With fewer rows than dimensions the covariance is kept as a few directions and one common variance:
+
+    S = base I + V' diag(extra) V        S^-1 by Woodbury, never formed
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from edged.flow import Float64Array
+from edged.score.backend import Arrays, stored
+from edged.score.distances import TINY, euclidean
+from edged.score.references import References
+
+MAX_FOLDS = 40
+"""More clips than this are left out in groups, which keeps enrolment fast and errs on the careful side."""
+
+
+@dataclass(frozen=True)
+class ShrinkageBackend:
+    """Fitted state: see `fit`.
+
+    Attributes:
+        scale: (dim,) every dimension is divided by it first.
+        means: (n_domains, dim), scaled.
+        directions: (rank, dim) orthonormal rows.
+        extra: (rank,) variance along them beyond `base`.
+        base: (1,) variance in every other direction.
+        members: (n_references, dim) scaled, to name the nearest clip.
+        left_out: (n_references,) leave-clip-out distances.
+    """
+
+    scale: Float64Array
+    means: Float64Array
+    directions: Float64Array
+    extra: Float64Array
+    base: Float64Array
+    members: Float64Array
+    left_out: Float64Array
+
+    @classmethod
+    def fit(cls, references: References, *, standardise: bool = False) -> ShrinkageBackend:
+        """Means, shrunk pooled covariance and leave-clip-out distances.
+
+        Args:
+            references: any domains; a domain of one clip counts by its mean only.
+            standardise: divide each dimension by its spread first, itself shrunk towards the average spread.
+        """
+        fitted = _fit(references, standardise)
+        return cls(**fitted, left_out=_leave_clip_out(references, standardise))
+
+    def distance(self, vectors: ArrayLike) -> Float64Array:
+        """Smallest Mahalanobis distance to a domain's mean, per root of dimension: (n, dim) -> (n,)."""
+        x = np.asarray(vectors, np.float64) / self.scale
+        squared = [self._squared(x - mean) for mean in self.means]
+        result: Float64Array = np.sqrt(np.min(squared, axis=0) / self.means.shape[1])
+        return result
+
+    def nearest(self, vectors: ArrayLike) -> NDArray[np.int64]:
+        """Row of the reference closest in the scaled space: (n, dim) -> (n,)."""
+        x = np.asarray(vectors, np.float64) / self.scale
+        return np.asarray(euclidean(x, self.members).argmin(axis=1), np.int64)
+
+    def leave_clip_out(self) -> Float64Array:
+        """(n_references,): distance with the row's own clip left out of means and covariance; NaN without others."""
+        return self.left_out
+
+    def to_arrays(self) -> dict[str, NDArray[np.generic]]:
+        """All attributes."""
+        return dict(vars(self))
+
+    @classmethod
+    def from_arrays(cls, arrays: Arrays) -> ShrinkageBackend:
+        """Restore what `to_arrays` gave."""
+        ranks = {"scale": 1, "means": 2, "directions": 2, "extra": 1, "base": 1, "members": 2, "left_out": 1}
+        return cls(**{key: np.asarray(stored(arrays, key, rank), np.float64) for key, rank in ranks.items()})
+
+    def _squared(self, residuals: Float64Array) -> Float64Array:
+        """X' S^-1 x of every row, by Woodbury."""
+        along = residuals @ self.directions.T  # (n, rank)
+        saved = np.square(along) @ (self.extra / (self.base[0] + self.extra)) / self.base[0]
+        result: Float64Array = np.maximum(np.square(residuals).sum(axis=1) / self.base[0] - saved, 0.0)
+        return result
+
+
+def _fit(references: References, standardise: bool) -> dict[str, Float64Array]:
+    vectors = np.asarray(references.vectors, np.float64)
+    names = sorted(set(references.domains))
+    labels = np.array([names.index(domain) for domain in references.domains])
+    means = np.stack([vectors[labels == index].mean(axis=0) for index in range(len(names))])
+    residuals = vectors - means[labels]
+    scale = _spread(residuals) if standardise else np.ones(vectors.shape[1])
+    residuals = residuals / scale
+    shrinkage, average = ledoit_wolf(residuals)
+    _, singular, directions = np.linalg.svd(residuals / np.sqrt(len(residuals)), full_matrices=False)
+    base = max(shrinkage * average, 1e-3 * average, TINY)
+    return {
+        "scale": scale,
+        "means": means / scale,
+        "directions": directions,
+        "extra": (1.0 - shrinkage) * np.square(singular),
+        "base": np.array([base]),
+        "members": vectors / scale,
+    }
+
+
+def ledoit_wolf(residuals: Float64Array) -> tuple[float, float]:
+    """Shrinkage intensity 0 to 1 and average variance of centred rows (n, dim), through the (n, n) Gram matrix."""
+    n, dim = residuals.shape
+    gram = residuals @ residuals.T / n
+    average = float(np.trace(gram)) / dim
+    size = float(np.square(gram).sum()) / dim  # |S|^2 / dim
+    spread = size - average**2
+    if spread <= TINY * max(average**2, TINY):
+        return 1.0, average
+    noise = float(np.square(n * np.diag(gram)).sum()) / (n * n * dim) - size / n
+    return float(np.clip(noise / spread, 0.0, 1.0)), average
+
+
+def _spread(residuals: Float64Array) -> Float64Array:
+    """Deviation of every dimension, drawn halfway to the average one: few rows know it badly."""
+    variance = np.square(residuals).mean(axis=0)
+    return np.asarray(np.sqrt(np.maximum(0.5 * variance + 0.5 * variance.mean(), TINY)))
+
+
+def _leave_clip_out(references: References, standardise: bool) -> Float64Array:
+    """Every clip (or group of clips, when there are many) scored by a fit without it."""
+    result = np.full(len(references), np.nan)
+    clips, number = np.unique(references.clips, return_inverse=True)
+    if len(clips) < 2:
+        return result
+    fold = number % min(len(clips), MAX_FOLDS)
+    for index in range(fold.max() + 1):
+        own = fold == index
+        fitted = ShrinkageBackend(**_fit(references.select(~own), standardise), left_out=result)
+        result[own] = fitted.distance(references.vectors[own])
+    return result

@@ -1,0 +1,72 @@
+"""Thresholds against cases computed by hand."""
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from edged.decide.thresholds import METHODS, alarm_threshold, gamma_percentile, mst
+from edged.errors import EnrolmentError
+
+SCORES = np.arange(1.0, 11.0)  # 1 ... 10
+
+
+@pytest.mark.parametrize(
+    ("method", "expected"),
+    [
+        ("hp", 9.1),
+        ("sd", 5.5 + 1.28 * np.sqrt(8.25)),
+        ("mad", 5.5 + 1.4826 * 2 * 2.5),
+        ("iqr", 7.75 + 0.5 * 4.5),
+    ],
+)
+def test_base_methods_by_hand(method: str, expected: float) -> None:
+    assert METHODS[method](SCORES) == pytest.approx(expected)
+    assert mst(SCORES, method, n_stages=1) == pytest.approx(expected)
+
+
+def test_two_stages_by_hand() -> None:
+    """SD on 1..10 gives 9.18, so 10 goes; then mean 5 and std sqrt(60/9) of 1..9."""
+    assert mst(SCORES, "sd") == pytest.approx(5.0 + 1.28 * np.sqrt(60.0 / 9.0))
+
+
+def test_gamma_percentile_agrees_with_scipy() -> None:
+    scores = stats.gamma(4.0, scale=0.5).rvs(4000, random_state=1)
+    shifted = scores - scores.min()
+    shape = shifted.mean() ** 2 / shifted.var()
+    expected = scores.min() + stats.gamma(shape, scale=shifted.mean() / shape).ppf(0.9)
+    assert gamma_percentile(scores) == pytest.approx(expected, rel=0.01)
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("scores", [[3.0], [3.0, 3.0, 3.0]])
+def test_few_or_equal_scores_give_a_finite_threshold(method: str, scores: list[float]) -> None:
+    assert mst(scores, method) == pytest.approx(3.0)
+    assert 3.0 < alarm_threshold(scores, method=method) < 3.1
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_an_outlier_hardly_moves_the_second_stage(method: str) -> None:
+    scores = np.random.default_rng(0).normal(0.0, 1.0, 200)
+    with_outlier = np.append(scores, 1000.0)
+    assert mst(with_outlier, method) < mst(scores, method) + 1.0
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_alarms_on_normal_scores_are_rare(method: str) -> None:
+    rng = np.random.default_rng(1)
+    future = rng.normal(0.0, 1.0, 20_000)
+    rates = [np.mean(future > alarm_threshold(rng.normal(0.0, 1.0, 20), method=method)) for _ in range(200)]
+    assert np.median(rates) < 0.01
+
+
+def test_fewer_scores_give_a_more_careful_threshold() -> None:
+    few, many = np.tile([0.0, 1.0], 3), np.tile([0.0, 1.0], 300)
+    assert alarm_threshold(few) > alarm_threshold(many)
+
+
+def test_nan_scores_are_ignored_and_none_is_an_error() -> None:
+    assert alarm_threshold([*SCORES, np.nan]) == alarm_threshold(SCORES)
+    with pytest.raises(EnrolmentError):
+        alarm_threshold([np.nan])
+    with pytest.raises(EnrolmentError):
+        mst(SCORES, "guess")
