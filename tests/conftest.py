@@ -1,0 +1,19 @@
+"""What all tests share: deterministic properties, and the real recordings where they are at hand."""
+
+import os
+from pathlib import Path
+
+import pytest
+from hypothesis import settings
+
+settings.register_profile("edged", derandomize=True, deadline=None, print_blob=False)
+settings.load_profile("edged")
+
+
+@pytest.fixture(scope="session")
+def data_dir() -> Path:
+    """The pack of real recordings: $EDGED_DATA, else ../shared/data beside the repository."""
+    directory = Path(os.environ.get("EDGED_DATA") or Path(__file__).resolve().parents[2] / "shared" / "data")
+    if not directory.is_dir():
+        pytest.skip(f"no recordings at {directory}; set EDGED_DATA")
+    return directory
