@@ -1,0 +1,93 @@
+"""Asking the running daemon something."""
+
+from __future__ import annotations
+
+import itertools
+import time
+from pathlib import Path
+from typing import Any, Protocol
+
+import zmq
+
+from edged.control.protocol import Request, result_of
+from edged.errors import ControlError
+
+_CONNECT_TIMEOUT_S = 2.0
+_PING_TIMEOUT_S = 1.0
+
+
+class Keys(Protocol):
+    """What gives a socket its CURVE keys."""
+
+    def apply(self, socket: zmq.Socket[Any]) -> None:
+        """Set the socket's keys."""
+        ...
+
+
+class ControlClient:
+    """One client of a control socket; belongs to one thread.
+
+    Args:
+        endpoint: the daemon's control socket.
+        timeout_s: how long an answer may take.
+        curve: keys, if the daemon asks for them.
+    """
+
+    def __init__(self, endpoint: str, timeout_s: float = 10.0, curve: Keys | None = None) -> None:
+        self._endpoint = endpoint
+        self._timeout_s = timeout_s
+        self._curve = curve
+        self._numbers = itertools.count(1)
+        self._socket = self._connect()
+
+    def __enter__(self) -> ControlClient:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Disconnect."""
+        self._socket.close()
+
+    def call(self, verb: str, args: dict[str, Any] | None = None, timeout_s: float | None = None) -> dict[str, Any]:
+        """The daemon's answer.
+
+        Raises:
+            ControlError: no daemon answers.
+            EdgedError: what the daemon refused with, in its own class.
+        """
+        identity = str(next(self._numbers))
+        request = Request(id=identity, verb=verb, args=args or {})
+        if not self._socket.poll(round(_CONNECT_TIMEOUT_S * 1000), zmq.POLLOUT):
+            raise ControlError(f"no daemon answers at {self._endpoint}", fix="start it with `edged run`")
+        self._socket.send(request.model_dump_json().encode())
+        deadline_s = time.monotonic() + (timeout_s or self._timeout_s)
+        while self._socket.poll(max(0, round((deadline_s - time.monotonic()) * 1000))):
+            result = result_of(self._socket.recv(), identity)
+            if result is not None:
+                return result
+        raise ControlError(f"the daemon at {self._endpoint} did not answer '{verb}' in time", fix="see its log")
+
+    def _connect(self) -> zmq.Socket[bytes]:
+        socket: zmq.Socket[bytes] = zmq.Context.instance().socket(zmq.DEALER)
+        socket.setsockopt(zmq.LINGER, 0)
+        socket.setsockopt(zmq.IMMEDIATE, 1)  # so that "nobody there" is noticed before anything is sent
+        if self._curve is not None:
+            self._curve.apply(socket)
+        socket.connect(self._endpoint)
+        return socket
+
+
+def running_daemon(endpoint: str) -> ControlClient | None:
+    """A client of the daemon at an endpoint, or None if nothing answers there."""
+    path = endpoint.removeprefix("ipc://")
+    if path != endpoint and not Path(path).is_socket():
+        return None
+    client = ControlClient(endpoint)
+    try:
+        client.call("ping", timeout_s=_PING_TIMEOUT_S)
+    except ControlError:
+        client.close()
+        return None
+    return client

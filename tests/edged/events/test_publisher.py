@@ -1,0 +1,188 @@
+"""Publisher, journal, control and subscriber together, over real sockets."""
+
+import threading
+from contextlib import contextmanager
+
+import pytest
+import zmq
+
+from edged.config import ControlSettings, EventsSettings, SecuritySettings
+from edged.control.server import ControlServer
+from edged.errors import ConfigError, StateError
+from edged.events import publisher as publisher_module
+from edged.events.journal import JournalReader, read_journal
+from edged.events.publisher import Publisher
+from edged.events.schema import ScoreEvent, StatusEvent
+from edged.events.subscriber import Subscriber
+from edged.security import SocketGuard
+
+
+def status(number, stream="a"):
+    return StatusEvent(boot="b", time="t", stream=stream, subject="capture", state=str(number))
+
+
+def score(number):
+    return ScoreEvent(boot="b", time="t", stream="a", sample_start=number, sample_end=number + 1, score=0.0,
+                      threshold=1.0, domain="source", bank=1)  # fmt: skip
+
+
+@contextmanager
+def running(tmp_path, **settings):
+    with zmq.Context() as context:
+        guard = SocketGuard(context, SecuritySettings())
+        made = Publisher(guard, f"ipc://{tmp_path}/e", tmp_path,
+                         settings=EventsSettings(heartbeat_s=0.1, **settings), boot="b")  # fmt: skip
+        made.start()
+        try:
+            yield made
+        finally:
+            assert made.stop(10.0)
+
+
+def subscribe(tmp_path, **options):
+    return Subscriber(f"ipc://{tmp_path}/e", **options)
+
+
+def wait_for_heartbeat(subscriber):
+    while subscriber.receive(10.0)["kind"] != "heartbeat":
+        pass
+
+
+def receive_statuses(subscriber, n):
+    got = []
+    while len(got) < n:
+        event = subscriber.receive(10.0)
+        assert event is not None
+        if event["kind"] == "status":
+            got.append(event)
+    return got
+
+
+def test_alarms_are_numbered_journalled_and_published_in_order(tmp_path):
+    with running(tmp_path) as publisher, subscribe(tmp_path) as subscriber:
+        wait_for_heartbeat(subscriber)
+        for number in range(500):
+            publisher.alarm(status(number), number)
+        got = receive_statuses(subscriber, 500)
+    assert [event["seq"] for event in got] == list(range(1, 501))
+    assert [event["state"] for event in got] == [str(n) for n in range(500)]
+    assert read_journal(tmp_path) == got
+    assert len({event["id"] for event in got}) == 500
+
+
+def test_numbers_go_on_in_the_next_life(tmp_path):
+    for _ in range(2):
+        with running(tmp_path) as publisher:
+            publisher.alarm(status(1), 0)
+    assert [event["seq"] for event in read_journal(tmp_path)] == [1, 2]
+
+
+def test_stop_publishes_what_waits(tmp_path):
+    with running(tmp_path) as publisher:
+        for number in range(3000):
+            publisher.alarm(status(number), 0)
+    with JournalReader(tmp_path) as reader:
+        assert reader.last_seq() == 3000
+
+
+def test_telemetry_is_dropped_and_counted_when_nobody_takes_it(tmp_path, monkeypatch):
+    monkeypatch.setattr(publisher_module, "TELEMETRY_QUEUE", 5)
+    with running(tmp_path) as publisher, publisher._condition:  # the thread cannot take anything
+        for number in range(12):
+            publisher.telemetry(score(number))
+        assert publisher.dropped_telemetry == 7
+        assert [event.sample_start for event in publisher._telemetry] == [7, 8, 9, 10, 11]
+
+
+def test_a_failing_journal_silences_no_alarm_and_is_filled_later(tmp_path, monkeypatch):
+    monkeypatch.setattr(publisher_module, "_JOURNAL_RETRY_S", 0.0)
+    with running(tmp_path) as publisher, subscribe(tmp_path) as subscriber:
+        wait_for_heartbeat(subscriber)
+        works = publisher_module.Journal.append
+
+        def full(*_):
+            raise StateError("disk full")
+
+        monkeypatch.setattr(publisher_module.Journal, "append", full)
+        publisher.alarm(status(1), 0)
+        assert receive_statuses(subscriber, 1)[0]["seq"] == 1
+        assert publisher.unjournalled == 1
+        monkeypatch.setattr(publisher_module.Journal, "append", works)
+        publisher.alarm(status(2), 0)
+        receive_statuses(subscriber, 1)
+        assert publisher.unjournalled == 0
+    assert [event["seq"] for event in read_journal(tmp_path)] == [1, 2]
+
+
+def test_a_bind_that_cannot_be_is_told_at_start(tmp_path):
+    with zmq.Context() as context:
+        guard = SocketGuard(context, SecuritySettings())
+        publisher = Publisher(guard, "tcp://*:5999", tmp_path, settings=EventsSettings(), boot="b")
+        with pytest.raises(ConfigError):
+            publisher.start()
+
+
+@contextmanager
+def replaying(tmp_path):
+    with zmq.Context() as context:
+
+        def replay(args):
+            with JournalReader(tmp_path) as reader:
+                events = reader.after(args["after"], before=args["before"], topics=args["topics"], limit=args["limit"])
+            return {"events": events}
+
+        server = ControlServer(SocketGuard(context, SecuritySettings()), f"ipc://{tmp_path}/c", ControlSettings(),
+                               quick={"events.replay": replay}, long={})  # fmt: skip
+        server.start()
+        yield
+        assert server.stop(10.0)
+
+
+def test_a_subscriber_that_was_away_finds_the_hole_and_fills_it(tmp_path, monkeypatch):
+    monkeypatch.setattr("edged.events.subscriber._REPLAY_PAGE", 7)
+    monkeypatch.setattr("edged.events.subscriber._REPLAY_PAGE", 7)
+    endpoint, control = f"ipc://{tmp_path}/e", f"ipc://{tmp_path}/c"
+    with (
+        replaying(tmp_path),
+        running(tmp_path) as publisher,
+        Subscriber(endpoint, topics=["status.a"], control_endpoint=control, after_seq=0) as subscriber,
+    ):
+        publisher.alarm(status(0), 0)
+        assert receive_statuses(subscriber, 1)[0]["seq"] == 1
+        subscriber._socket.disconnect(endpoint)
+        for number in range(1, 31):
+            publisher.alarm(status(number, stream="b" if number % 2 else "a"), 0)
+        subscriber._socket.connect(endpoint)
+        got = receive_statuses(subscriber, 15)
+        assert [event["seq"] for event in got] == list(range(3, 32, 2))
+        assert subscriber.missed == 0
+
+
+def test_a_subscriber_starts_where_it_left_off(tmp_path):
+    with replaying(tmp_path), running(tmp_path) as publisher:
+        for number in range(10):
+            publisher.alarm(status(number), 0)
+        with subscribe(tmp_path, control_endpoint=f"ipc://{tmp_path}/c", after_seq=4) as subscriber:
+            assert [event["seq"] for event in receive_statuses(subscriber, 6)] == [5, 6, 7, 8, 9, 10]
+
+
+def test_without_control_a_hole_is_counted(tmp_path):
+    with running(tmp_path) as publisher:
+        for number in range(10):
+            publisher.alarm(status(number), 0)
+    with running(tmp_path), subscribe(tmp_path, after_seq=4) as subscriber:
+        wait_for_heartbeat(subscriber)
+        assert subscriber.missed == 6
+
+
+def test_many_threads_lose_nothing(tmp_path):
+    with running(tmp_path) as publisher:
+        threads = [
+            threading.Thread(target=lambda: [publisher.alarm(status(n), 0) for n in range(300)]) for _ in range(4)
+        ]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    with JournalReader(tmp_path) as reader:
+        assert reader.last_seq() == 1200
