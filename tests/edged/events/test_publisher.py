@@ -134,8 +134,10 @@ def replaying(tmp_path):
         server = ControlServer(SocketGuard(context, SecuritySettings()), f"ipc://{tmp_path}/c", ControlSettings(),
                                quick={"events.replay": replay}, long={})  # fmt: skip
         server.start()
-        yield
-        assert server.stop(10.0)
+        try:
+            yield
+        finally:
+            assert server.stop(10.0)
 
 
 def test_a_subscriber_that_was_away_finds_the_hole_and_fills_it(tmp_path, monkeypatch):
@@ -159,11 +161,12 @@ def test_a_subscriber_that_was_away_finds_the_hole_and_fills_it(tmp_path, monkey
 
 
 def test_a_subscriber_starts_where_it_left_off(tmp_path):
-    with replaying(tmp_path), running(tmp_path) as publisher:
+    with running(tmp_path) as publisher:
         for number in range(10):
             publisher.alarm(status(number), 0)
-        with subscribe(tmp_path, control_endpoint=f"ipc://{tmp_path}/c", after_seq=4) as subscriber:
-            assert [event["seq"] for event in receive_statuses(subscriber, 6)] == [5, 6, 7, 8, 9, 10]
+    endpoint, control = f"ipc://{tmp_path}/e", f"ipc://{tmp_path}/c"
+    with replaying(tmp_path), running(tmp_path), Subscriber(endpoint, control_endpoint=control, after_seq=4) as again:
+        assert [event["seq"] for event in receive_statuses(again, 6)] == [5, 6, 7, 8, 9, 10]
 
 
 def test_without_control_a_hole_is_counted(tmp_path):
