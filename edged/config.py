@@ -69,7 +69,12 @@ class AnomalySettings(Settings):
     cleared_segments: int = Field(
         default=3, ge=1, le=100, description="segments in a row below the release that clear it"
     )
-    release_ratio: float = Field(default=0.9, gt=0.0, le=1.0, description="release = threshold times this")
+    release: float = Field(
+        default=0.2,
+        ge=0.0,
+        le=1.0,
+        description="release level = threshold lowered by this share of its distance from normal",
+    )
     update_interval_s: float = Field(default=60.0, ge=1.0, le=86400.0, description="between updates while it lasts")
 
     @model_validator(mode="after")

@@ -10,7 +10,8 @@ import hashlib
 import io
 import json
 import sqlite3
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
@@ -20,6 +21,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from edged.config import Config
+from edged.configfile import load_config
 from edged.errors import StateError
 from edged.state import open_database, transaction
 
@@ -178,6 +181,14 @@ class BankStore:
             return self._connection.execute(sql, values).fetchall()
         except sqlite3.Error as error:
             raise StateError(f"state database: {error}", fix="restore it from a backup or enrol again") from error
+
+
+@contextmanager
+def open_store(config_file: Path | None, state_dir: Path | None) -> Iterator[tuple[Config, BankStore]]:
+    """The configuration in force and the banks of its state directory."""
+    config = load_config(config_file, state_dir)
+    with BankStore(config.state_path) as store:
+        yield config, store
 
 
 def pack_arrays(arrays: Mapping[str, NDArray[Any]]) -> bytes:

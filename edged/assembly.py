@@ -1,0 +1,121 @@
+"""From a configuration and a state directory to monitors that can run: which bundle, which embedder, which bank."""
+
+from __future__ import annotations
+
+from importlib import resources
+from pathlib import Path
+from typing import Literal
+
+from edged.config import AnomalySettings, Config, KeywordSettings
+from edged.embed.bundle import Bundle, load_bundle
+from edged.embed.protocol import Embedder
+from edged.errors import UsageError
+from edged.pipeline import AnomalyMonitor, KeywordMonitor, Monitor
+from edged.references import anomaly, keyword
+from edged.references.store import BankStore
+
+MonitorName = Literal["anomaly", "keyword"]
+MONITOR_NAMES: tuple[MonitorName, ...] = ("anomaly", "keyword")
+
+
+def open_bundle(name: str | Path) -> Bundle:
+    """A bundle by directory, or one of the two that ship with edged: ``anomaly``, ``keyword``.
+
+    Raises:
+        BundleError: it is absent or damaged.
+    """
+    shipped = Path(str(resources.files("edged"))) / "bundles" / str(name)
+    return load_bundle(shipped if str(name) in MONITOR_NAMES else Path(name))
+
+
+class Assembly:
+    """Builds monitors for the streams of a configuration; bundles and embedders are opened once and shared.
+
+    A stream that the configuration does not name gets the default bundles and settings, so that the offline commands
+    need no configuration.
+    """
+
+    def __init__(self, config: Config) -> None:
+        self.config = config
+        self._bundles: dict[str, Bundle] = {}
+        self._embedders: dict[str, Embedder] = {}
+
+    def settings(self, stream: str, monitor: MonitorName) -> AnomalySettings | KeywordSettings:
+        """The settings in force for a monitor."""
+        configured = self.config.streams.get(stream)
+        chosen = getattr(configured.monitors, monitor) if configured else None
+        if chosen is not None:
+            return chosen  # type: ignore[no-any-return]
+        return AnomalySettings() if monitor == "anomaly" else KeywordSettings()
+
+    def bundle(self, stream: str, monitor: MonitorName) -> Bundle:
+        """The bundle of a monitor.
+
+        Raises:
+            UsageError: the configured bundle is of the other kind.
+        """
+        chosen = self.settings(stream, monitor).bundle
+        name = monitor if chosen == "default" else chosen
+        if name not in self._bundles:
+            self._bundles[name] = open_bundle(name)
+        bundle = self._bundles[name]
+        if bundle.manifest.kind != monitor:
+            raise UsageError(f"streams.{stream}.monitors.{monitor}.bundle: {name} is a {bundle.manifest.kind} bundle")
+        return bundle
+
+    def embedder(self, bundle: Bundle) -> Embedder:
+        """The embedder of a bundle."""
+        from edged.embed.onnx import OnnxEmbedder  # noqa: PLC0415 - loading the runtime takes long; not all need it
+
+        if bundle.digest not in self._embedders:
+            self._embedders[bundle.digest] = OnnxEmbedder(bundle)
+        return self._embedders[bundle.digest]
+
+    def bank(
+        self, store: BankStore, stream: str, monitor: MonitorName
+    ) -> anomaly.AnomalyBank | keyword.KeywordBank | None:
+        """The active bank of a monitor, or None."""
+        stored = store.load_active(stream, monitor)
+        if stored is None:
+            return None
+        bundle = self.bundle(stream, monitor)
+        return anomaly.bank_of_store(stored, bundle) if monitor == "anomaly" else keyword.bank_of_store(stored, bundle)
+
+    def monitor(self, store: BankStore, stream: str, monitor: MonitorName, *, all_matches: bool = False) -> Monitor:
+        """A monitor with its active bank."""
+        bundle, settings = self.bundle(stream, monitor), self.settings(stream, monitor)
+        bank = self.bank(store, stream, monitor)
+        if isinstance(settings, AnomalySettings):
+            return AnomalyMonitor(stream, bundle, settings, bank if isinstance(bank, anomaly.AnomalyBank) else None)
+        words = bank if isinstance(bank, keyword.KeywordBank) else None
+        return KeywordMonitor(stream, bundle, settings, words, all_matches=all_matches)
+
+    def configured_monitors(self, store: BankStore, stream: str) -> list[Monitor]:
+        """The monitors that the configuration puts on a stream."""
+        wanted = self.config.streams[stream].monitors
+        return [self.monitor(store, stream, name) for name in MONITOR_NAMES if getattr(wanted, name) is not None]
+
+    def enrolled_monitors(self, store: BankStore, stream: str, *, all_matches: bool = False) -> list[Monitor]:
+        """A monitor for everything enrolled on a stream.
+
+        Raises:
+            UsageError: nothing is enrolled there.
+        """
+        names = [name for name in MONITOR_NAMES if store.active_version(stream, name)]
+        if not names:
+            raise UsageError(f"stream '{stream}': nothing is enrolled", fix="run `edged enroll --clips DIR` first")
+        return [self.monitor(store, stream, name, all_matches=all_matches) for name in names]
+
+
+def chosen_stream(config: Config, store: BankStore, name: str | None) -> str:
+    """The named stream, or the only one there is.
+
+    Raises:
+        UsageError: none was named and there is not exactly one.
+    """
+    if name is not None:
+        return name
+    known = sorted({*config.streams, *(stream for stream, _ in store.streams())})
+    if len(known) != 1:
+        raise UsageError(f"--stream is needed: {len(known)} streams are known ({', '.join(known) or 'none'})")
+    return known[0]

@@ -1,0 +1,192 @@
+"""`edged enroll` and `edged references`: on the running daemon where there is one, on the state directly else."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from edged.cli.options import ConfigOption, JsonOption, StateOption, StreamOption
+from edged.cli.output import note, print_json, print_table, progress_bar
+from edged.errors import UsageError
+
+MonitorOption = Annotated[str, typer.Option("--monitor", help="`anomaly` or `keyword`")]
+
+
+def register(app: typer.Typer) -> None:
+    """Add this group's commands."""
+    app.command("enroll")(enroll)
+    references = typer.Typer(help="Show, roll back or remove what is enrolled.", no_args_is_help=True)
+    references.command("show")(references_show)
+    references.command("rollback")(references_rollback)
+    references.command("remove")(references_remove)
+    app.add_typer(references, name="references")
+
+
+def enroll(
+    files: Annotated[list[Path] | None, typer.Argument(help="Clips, if not given by --clips.")] = None,
+    clips: Annotated[list[Path] | None, typer.Option("--clips", help="A directory of clips, or a clip.")] = None,
+    stream: StreamOption = None,
+    domain: Annotated[str | None, typer.Option("--domain", help="The acoustic condition these clips show.")] = None,
+    source: Annotated[bool, typer.Option("--source", help="Short for --domain source.")] = False,
+    keyword: Annotated[str | None, typer.Option("--keyword", help="The word that is spoken in these clips.")] = None,
+    channel: Annotated[int, typer.Option("--channel", min=0, help="Channel of multi-channel clips.")] = 0,
+    as_json: JsonOption = False,
+    config: ConfigOption = None,
+    state: StateOption = None,
+) -> None:
+    """Learn from clips: normal sound of a machine (in a domain), or a spoken word. No restart, no training.
+
+    The first clips of a stream become its source domain. Nothing changes unless every clip can be used.
+
+    Examples:
+
+        edged enroll --clips monday/ --stream press-3
+
+        edged enroll --clips night-shift/ --stream press-3 --domain night
+
+        edged enroll --clips stop/*.wav --stream hall --keyword stop
+    """
+    if keyword is not None and (domain is not None or source):
+        raise UsageError("--keyword and --domain/--source are different kinds of enrolment")
+    paths = [*(clips or []), *(files or [])]
+    if not paths:
+        raise UsageError("no clips named", fix="edged enroll --clips DIR --stream S")
+    request = {"domain": "source" if source else domain, "keyword": keyword, "channel": channel}
+    report = _enroll(paths, stream, request, config, state)
+    if as_json:
+        print_json(report)
+    else:
+        _print_report(report)
+
+
+def references_show(
+    stream: StreamOption = None, as_json: JsonOption = False, config: ConfigOption = None, state: StateOption = None
+) -> None:
+    """Show what is enrolled on a stream: domains or keywords, clips, threshold, versions.
+
+    Example: edged references show --stream press-3
+    """
+    from edged.references.overview import overview
+
+    with _store(config, state) as (settings, store):
+        shown = overview(store, _stream_name(settings, store, stream))
+    if as_json:
+        print_json(shown)
+        return
+    for monitor, facts in shown["monitors"].items():
+        labels = ", ".join(f"{label}: {count} clips" for label, count in facts["labels"].items())
+        print(f"{shown['stream']} / {monitor}: version {facts['version']}; {labels}; bundle {facts['bundle']}")
+        rows = [(v["version"], v["created_at"], v["reason"], "*" if v["active"] else "") for v in facts["versions"]]
+        print_table("", ("version", "created", "what", "active"), rows)
+
+
+def references_rollback(
+    stream: StreamOption = None,
+    monitor: MonitorOption = "anomaly",
+    version: Annotated[int | None, typer.Option("--version", help="Default: the one before the active one.")] = None,
+    config: ConfigOption = None,
+    state: StateOption = None,
+) -> None:
+    """Go back to an earlier version of a bank.
+
+    Example: edged references rollback --stream press-3
+    """
+    _check_monitor(monitor)
+    with _store(config, state) as (settings, store):
+        name = _stream_name(settings, store, stream)
+        active = store.rollback(name, monitor, version)
+    _tell_daemon(settings)
+    print(f"{name} / {monitor}: version {active} is active")
+
+
+def references_remove(
+    stream: StreamOption = None,
+    monitor: MonitorOption = "anomaly",
+    config: ConfigOption = None,
+    state: StateOption = None,
+) -> None:
+    """Forget what is enrolled (a roll-back brings it back).
+
+    Example: edged references remove --stream hall --monitor keyword
+    """
+    _check_monitor(monitor)
+    with _store(config, state) as (settings, store):
+        name = _stream_name(settings, store, stream)
+        store.remove(name, monitor)
+    _tell_daemon(settings)
+    print(f"{name} / {monitor}: nothing is enrolled now")
+
+
+def _enroll(
+    paths: list[Path], stream: str | None, request: dict[str, Any], config: Path | None, state: Path | None
+) -> dict[str, Any]:
+    """Through the daemon if it answers, so that it takes the new bank at once; else directly on the state."""
+    with _store(config, state) as (settings, store):
+        name = _stream_name(settings, store, stream)
+        client = _daemon(settings)
+        if client is not None:
+            with client:
+                arguments = request | {"stream": name, "clips": [str(path.absolute()) for path in paths]}
+                answer: dict[str, Any] = client.call("enroll", arguments, timeout_s=600.0)
+                return answer
+        return _enroll_directly(settings, store, name, paths, request)
+
+
+def _enroll_directly(
+    settings: Any, store: Any, stream: str, paths: list[Path], request: dict[str, Any]
+) -> dict[str, Any]:
+    from edged.assembly import Assembly
+    from edged.references.enroll import enroll_paths
+
+    with progress_bar() as bar:
+
+        def track(items: Iterable[Any]) -> Iterable[Any]:
+            return bar.track(items, description="enrolling")
+
+        return enroll_paths(Assembly(settings), store, stream, paths, **request, track=track)
+
+
+def _print_report(report: dict[str, Any]) -> None:
+    for line in report["notes"]:
+        note(line)
+    threshold = f", threshold {report['threshold']:.2f}" if report.get("threshold") is not None else ""
+    print(
+        f"{report['stream']} / {report['monitor']}: {report['added_clips']} clips added as '{report['label']}' "
+        f"({report['total_clips']} in all), version {report['version']}{threshold}"
+    )
+
+
+def _store(config: Path | None, state: Path | None) -> Any:
+    from edged.references.store import open_store
+
+    return open_store(config, state)
+
+
+def _stream_name(settings: Any, store: Any, stream: str | None) -> str:
+    from edged.assembly import chosen_stream
+
+    return chosen_stream(settings, store, stream)
+
+
+def _daemon(settings: Any) -> Any:
+    from edged.control.client import running_daemon
+
+    return running_daemon(settings.control_endpoint)
+
+
+def _tell_daemon(settings: Any) -> None:
+    """A running daemon takes the new version at its next segment."""
+    client = _daemon(settings)
+    if client is not None:
+        with client:
+            client.call("reload", {})
+
+
+def _check_monitor(monitor: str) -> None:
+    from edged.assembly import MONITOR_NAMES
+
+    if monitor not in MONITOR_NAMES:
+        raise UsageError(f"--monitor: '{monitor}' is neither of {', '.join(MONITOR_NAMES)}")

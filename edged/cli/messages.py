@@ -1,0 +1,102 @@
+"""`edged listen`, `events`, `status`: what the running daemon says."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import typer
+
+from edged.cli.options import ConfigOption, JsonlOption, JsonOption, StateOption
+from edged.cli.output import note, print_json, print_line, print_table
+
+
+def register(app: typer.Typer) -> None:
+    """Add this group's commands."""
+    app.command("listen")(listen)
+    app.command("events")(events)
+    app.command("status")(status)
+
+
+def listen(
+    topic: Annotated[
+        list[str] | None, typer.Option("--topic", "-t", help="Topic prefix, such as anomaly.press-3")
+    ] = None,
+    jsonl: JsonlOption = False,
+    config: ConfigOption = None,
+    state: StateOption = None,
+) -> None:
+    """Subscribe to the running daemon and print its events until Ctrl-C.
+
+    Example: edged listen --topic anomaly. --topic keyword.
+    """
+    from edged.configfile import load_config
+    from edged.events.subscriber import Subscriber
+
+    settings = load_config(config, state)
+    note(f"listening at {settings.events_endpoint} (Ctrl-C ends)")
+    with Subscriber(settings.events_endpoint, topics=tuple(topic or ("",))) as subscriber:
+        for event in subscriber:
+            print_line(event) if jsonl else print(event_line(event), flush=True)
+
+
+def events(
+    since: Annotated[str, typer.Option("--since", help="Sequence number, or RFC 3339 time")] = "0",
+    limit: Annotated[int, typer.Option("--limit", min=1, max=100_000, help="At most this many")] = 1000,
+    jsonl: JsonlOption = False,
+    config: ConfigOption = None,
+    state: StateOption = None,
+) -> None:
+    """Print what the journal holds, oldest first; needs no daemon.
+
+    Example: edged events --since 2026-01-31T00:00:00Z --jsonl
+    """
+    from edged.configfile import load_config
+    from edged.events.journal import read_journal
+
+    settings = load_config(config, state)
+    for event in read_journal(settings.state_path, since=since, limit=limit):
+        print_line(event) if jsonl else print(event_line(event))
+
+
+def status(as_json: JsonOption = False, config: ConfigOption = None, state: StateOption = None) -> None:
+    """Health of the running daemon: devices, streams, samples, banks."""
+    from edged.configfile import load_config
+    from edged.control.client import ControlClient
+
+    settings = load_config(config, state)
+    with ControlClient(settings.control_endpoint) as client:
+        answer = client.call("status", {})
+    if as_json:
+        print_json(answer)
+        return
+    print(f"edged {answer.get('version', '')}: up {answer.get('uptime_s', 0):.0f} s")
+    for section in ("devices", "streams"):
+        print_table(section, *_columns_and_rows(answer.get(section, {})))
+
+
+def event_line(event: dict[str, Any]) -> str:
+    """An event as one line for people."""
+    where = f"{event.get('stream', '')}"
+    kind = event.get("kind", event.get("topic", ""))
+    facts = [f"{key}={event[key]}" for key in ("keyword", "domain", "state", "reason") if event.get(key)]
+    if event.get("onset_s") is not None:
+        facts.append(f"onset={event['onset_s']:.2f}s")
+    if event.get("offset_s") is not None:
+        facts.append(f"offset={event['offset_s']:.2f}s")
+    if event.get("score") is not None:
+        facts.append(f"score={event['score']:.3f}")
+    return f"{event.get('time', '')}  {where:16s} {kind:10s} {' '.join(facts)}"
+
+
+def _columns_and_rows(section: Any) -> tuple[list[str], list[list[object]]]:
+    """A mapping of mappings as a table; nested values become short text."""
+    items = section.items() if isinstance(section, dict) else enumerate(section)
+    rows = [(name, value if isinstance(value, dict) else {"": value}) for name, value in items]
+    columns = list(dict.fromkeys(key for _, value in rows for key in value))
+    return ["name", *columns], [[name, *(_short(value.get(key)) for key in columns)] for name, value in rows]
+
+
+def _short(value: object) -> object:
+    if isinstance(value, dict):
+        return " ".join(f"{key}={_short(inner)}" for key, inner in value.items())
+    return round(value, 3) if isinstance(value, float) else value

@@ -1,0 +1,315 @@
+"""The flow of each monitor, in order. Read this file first.
+
+    block -> features -> segment -> (embedder, in batches of many streams) -> embedding -> score -> decide -> detection
+             `push`                                                            `accept`
+
+A monitor is pure: no thread, clock, socket or file. The daemon and `edged score` run these very objects, so any way of
+cutting a signal into blocks gives the same detections. The embedder stands outside, between `push` and `accept`: one
+worker can embed the segments of all streams in one batch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Protocol, TypeVar
+
+import numpy as np
+
+from edged.accounting import Accounting
+from edged.config import AnomalySettings, KeywordSettings
+from edged.decide.hysteresis import Hysteresis, HysteresisSettings, Transition
+from edged.decide.keyword import Candidate, KeywordDecider
+from edged.embed.bundle import Bundle, Value
+from edged.embed.protocol import Embedder
+from edged.errors import BundleError, StateError
+from edged.features.anomaly import AnomalyFeatures, AnomalySpec
+from edged.features.keyword import KeywordFeatures, KeywordSpec
+from edged.features.spec import FeatureSpec
+from edged.flow import SAMPLE_RATE_HZ, Block, Detection, Embedding, Float32Array, Outcome, Scored, Segment
+from edged.references.anomaly import AnomalyBank
+from edged.references.keyword import KeywordBank
+from edged.score.dtw import StreamingDtw
+
+_Spec = TypeVar("_Spec", bound=FeatureSpec)
+
+
+class Monitor(Protocol):
+    """One detector on one stream; belongs to one thread."""
+
+    name: str
+    stream: str
+    bundle: Bundle
+    accounting: Accounting
+
+    @property
+    def bank_version(self) -> int:
+        """Version of the references in use; 0 while nothing is enrolled."""
+
+    def push(self, block: Block) -> list[Segment]:
+        """Segments that this block completes."""
+
+    def flush(self) -> list[Segment]:
+        """End of the signal: the last segments."""
+
+    def accept(self, embedding: Embedding) -> Outcome:
+        """Score an embedded segment and decide; embeddings come in the order of their segments."""
+
+    def finish(self) -> Outcome:
+        """After the last embedding: what was still waiting for a better candidate."""
+
+    def use_bank(self, bank: AnomalyBank | KeywordBank | None) -> None:
+        """Take other references from the next embedding on; what was decided so far stands.
+
+        Raises:
+            StateError: references of the other kind.
+        """
+
+
+class AnomalyMonitor:
+    """Says when a stream does not sound as it normally does.
+
+    Args:
+        stream: name of the stream.
+        bundle: a bundle of kind ``anomaly``.
+        settings: of the decision.
+        bank: the references; None until something is enrolled: segments then pass without a score.
+    """
+
+    name = "anomaly"
+
+    def __init__(self, stream: str, bundle: Bundle, settings: AnomalySettings, bank: AnomalyBank | None = None) -> None:
+        spec = checked_spec(AnomalySpec.model_validate(bundle.manifest.features), bundle)
+        self.stream = stream
+        self.bundle = bundle
+        self.accounting = Accounting()
+        self._settings = settings
+        self._features = AnomalyFeatures(spec)
+        self._hysteresis = Hysteresis(_hysteresis_settings(settings, spec))
+        self._bank = bank
+
+    @property
+    def bank_version(self) -> int:
+        """Version of the references in use; 0 while nothing is enrolled."""
+        return self._bank.version if self._bank else 0
+
+    @property
+    def threshold(self) -> float | None:
+        """The anomaly score in force as threshold."""
+        if self._settings.threshold is not None:
+            return self._settings.threshold
+        return self._bank.threshold if self._bank else None
+
+    def use_bank(self, bank: AnomalyBank | KeywordBank | None) -> None:
+        """Take other references from the next embedding on; what was decided so far stands."""
+        if isinstance(bank, KeywordBank):
+            raise StateError(f"{self.stream}: keyword references cannot serve an anomaly monitor")
+        self._bank = bank
+
+    def push(self, block: Block) -> list[Segment]:
+        """Segments that this block completes."""
+        segments = self._features.push(block)
+        self.accounting.advance(block, segments)
+        return segments
+
+    def flush(self) -> list[Segment]:
+        """End of the signal: the last segment."""
+        segments = self._features.flush()
+        self.accounting.finish(segments)
+        return segments
+
+    def accept(self, embedding: Embedding) -> Outcome:
+        """Score, then decide."""
+        self.accounting.score(embedding)
+        if self._bank is None or self.threshold is None:
+            return Outcome()
+        score = self._bank.scorer.score(embedding.vectors)
+        start, end = embedding.sample_start, embedding.sample_end
+        scored = Scored(start, end, score.anomaly_score, self.threshold, score.domain)
+        transitions = self._hysteresis.push(score.anomaly_score, self.threshold, start, end)
+        return Outcome((scored,), tuple(self._detection(t, scored, embedding.epoch) for t in transitions))
+
+    def finish(self) -> Outcome:
+        """Nothing waits in an anomaly monitor."""
+        return Outcome()
+
+    def _detection(self, transition: Transition, scored: Scored, epoch: int) -> Detection:
+        return Detection(
+            kind=transition.kind,
+            sample_start=scored.sample_start,
+            sample_end=scored.sample_end,
+            onset_sample=transition.onset_sample,
+            offset_sample=transition.offset_sample,
+            score=transition.anomaly_score,
+            threshold=scored.threshold,
+            domain=scored.domain,
+            bank_version=self.bank_version,
+            epoch=epoch,
+            details={"peak_score": transition.peak_score},
+        )
+
+
+class KeywordMonitor:
+    """Says which enrolled word was spoken, from when to when.
+
+    Args:
+        stream: name of the stream.
+        bundle: a bundle of kind ``keyword``.
+        settings: thresholds.
+        bank: the enrolled words; None until something is enrolled.
+        all_matches: report every candidate below the bundle's loose distance, so that others can set thresholds.
+    """
+
+    name = "keyword"
+
+    def __init__(
+        self,
+        stream: str,
+        bundle: Bundle,
+        settings: KeywordSettings,
+        bank: KeywordBank | None = None,
+        *,
+        all_matches: bool = False,
+    ) -> None:
+        self._spec = checked_spec(KeywordSpec.model_validate(bundle.manifest.features), bundle)
+        self.stream = stream
+        self.bundle = bundle
+        self.accounting = Accounting()
+        self._settings = settings
+        self._all_matches = all_matches
+        self._features = KeywordFeatures(self._spec)
+        self._frames_name = bundle.manifest.representations[0].name
+        self._leftover: tuple[Detection, ...] = ()
+        self._spotter: KeywordSpotter | None = None
+        self.use_bank(bank)
+
+    @property
+    def bank_version(self) -> int:
+        """Version of the references in use; 0 while nothing is enrolled."""
+        return self._spotter.bank.version if self._spotter else 0
+
+    def use_bank(self, bank: AnomalyBank | KeywordBank | None) -> None:
+        """Take other words from the next embedding on; what waits for its decision is decided now."""
+        if isinstance(bank, AnomalyBank):
+            raise StateError(f"{self.stream}: anomaly references cannot serve a keyword monitor")
+        if self._spotter:
+            self._leftover += self._spotter.finish()
+        decision, settings = self.bundle.manifest.decision, self._settings
+        self._spotter = KeywordSpotter(bank, decision, settings, self._spec, self._all_matches) if bank else None
+
+    def push(self, block: Block) -> list[Segment]:
+        """Segments that this block completes."""
+        segments = self._features.push(block)
+        self.accounting.advance(block, segments)
+        return segments
+
+    def flush(self) -> list[Segment]:
+        """End of the signal: the last segments."""
+        segments = self._features.flush()
+        self.accounting.finish(segments)
+        return segments
+
+    def accept(self, embedding: Embedding) -> Outcome:
+        """Warp the new frames onto all templates, then decide."""
+        self.accounting.score(embedding)
+        detections, self._leftover = self._leftover, ()
+        if self._spotter:
+            detections += self._spotter.push(embedding, embedding.vectors[self._frames_name])
+        return Outcome(detections=detections)
+
+    def finish(self) -> Outcome:
+        """Decide what was still waiting for a better candidate."""
+        detections, self._leftover = self._leftover, ()
+        return Outcome(detections=detections + (self._spotter.finish() if self._spotter else ()))
+
+
+class KeywordSpotter:
+    """DTW and decision for one version of the enrolled words; begins anew after every gap."""
+
+    def __init__(
+        self,
+        bank: KeywordBank,
+        decision: Mapping[str, Value],
+        settings: KeywordSettings,
+        spec: KeywordSpec,
+        all_matches: bool,
+    ) -> None:
+        self.bank = bank
+        self._hop_samples = spec.hop_samples
+        model = bank.model
+        loose = np.full(len(model.templates), float(decision["loose_distance"]))
+        self._limits = loose if all_matches else model.limits(settings.threshold, settings.thresholds)
+        hold = decision["loose_hold_frames" if all_matches else "hold_frames"]
+        self._dtw = StreamingDtw(model.templates)
+        self._decider = KeywordDecider([len(t) for t in model.templates], self._limits.tolist(), int(hold))
+        self._origin = self._next_sample = self._epoch = -1
+        self._n_frames = 0
+
+    def push(self, embedding: Embedding, frames: Float32Array) -> tuple[Detection, ...]:
+        """Frames (n_frames, dim) of one segment; those beyond the signal's end are left out."""
+        detections: tuple[Detection, ...] = ()
+        if embedding.sample_start != self._next_sample or embedding.epoch != self._epoch:
+            detections = self.finish()
+            self._origin, self._epoch = embedding.sample_start, embedding.epoch
+        self._next_sample = embedding.sample_end
+        n_valid = -(-(embedding.sample_end - embedding.sample_start) // self._hop_samples)
+        trace = self._dtw.push(frames[:n_valid])
+        self._n_frames = trace.frame + n_valid
+        found = self._decider.push(trace.frame, self.bank.model.normalised(trace.distances), trace.starts)
+        return detections + tuple(self._detection(match) for match in found)
+
+    def finish(self) -> tuple[Detection, ...]:
+        """Decide everything that waits, and forget the signal."""
+        detections = tuple(self._detection(match) for match in self._decider.flush(self._n_frames))
+        self._dtw.reset()
+        self._n_frames = 0
+        return detections
+
+    def _detection(self, match: Candidate) -> Detection:
+        onset = self._origin + match.frame_start * self._hop_samples
+        offset = self._origin + match.frame_end * self._hop_samples
+        return Detection(
+            kind="keyword",
+            sample_start=onset,
+            sample_end=offset,
+            onset_sample=onset,
+            offset_sample=offset,
+            score=-match.distance,
+            threshold=-float(self._limits[match.template]),
+            bank_version=self.bank.version,
+            keyword=self.bank.model.words[self.bank.model.word_of_template[match.template]],
+            epoch=self._epoch,
+            details={"template": match.template},
+        )
+
+
+def embed_signal(samples: Float32Array, bundle: Bundle, embedder: Embedder) -> list[Embedding]:
+    """A whole clip through the front end and the embedder of a bundle, as a stream would go."""
+    spec = bundle.manifest.features
+    is_anomaly = bundle.manifest.kind == "anomaly"
+    features: AnomalyFeatures | KeywordFeatures = (
+        AnomalyFeatures(AnomalySpec.model_validate(spec))
+        if is_anomaly
+        else KeywordFeatures(KeywordSpec.model_validate(spec))
+    )
+    return embedder.embed([*features.push(Block(0, samples)), *features.flush()])
+
+
+def _hysteresis_settings(settings: AnomalySettings, spec: AnomalySpec) -> HysteresisSettings:
+    return HysteresisSettings(
+        onset_count=settings.onset_segments,
+        onset_window=settings.onset_window,
+        clear_count=settings.cleared_segments,
+        release=settings.release,
+        update_every=max(1, round(settings.update_interval_s * SAMPLE_RATE_HZ / spec.hop_samples)),
+    )
+
+
+def checked_spec(spec: _Spec, bundle: Bundle) -> _Spec:
+    """The front end, if it is the one that the bundle was trained with.
+
+    Raises:
+        BundleError: this version of edged would compute other features.
+    """
+    if spec.digest() != bundle.manifest.features_digest:
+        raise BundleError(f"{bundle.directory}: made for another front end than this edged has", fix="export it again")
+    return spec

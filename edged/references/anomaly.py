@@ -1,0 +1,136 @@
+"""The bank of an anomaly monitor: normal sound by domain, with everything fitted to it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edged.decide.thresholds import alarm_threshold
+from edged.embed.bundle import Bundle
+from edged.errors import EnrolmentError
+from edged.flow import Embedding
+from edged.references.bank import (
+    ClipRecord,
+    bundle_facts,
+    check_same_bundle,
+    record_of,
+    records_as_facts,
+    records_of_facts,
+)
+from edged.references.clips import Clip
+from edged.references.store import StoredBank
+from edged.score.anomaly import AnomalyScorer, fit_anomaly
+from edged.score.references import References
+
+MONITOR = "anomaly"
+MAX_ROWS = 20_000
+_VECTORS, _SCORER = "vectors/", "scorer/"
+
+
+@dataclass(frozen=True)
+class AnomalyBank:
+    """Immutable references of one anomaly monitor on one stream.
+
+    Attributes:
+        version: of the stored bank; 0 before it is stored.
+        clips: every enrolled clip; `References.clips` are positions in it.
+        references: one set of vectors per representation of the bundle, rows aligned.
+        scorer: fitted to them.
+        threshold: anomaly score at which a segment counts as anomalous.
+    """
+
+    version: int
+    clips: tuple[ClipRecord, ...]
+    references: Mapping[str, References]
+    scorer: AnomalyScorer
+    threshold: float
+
+    @property
+    def domains(self) -> dict[str, int]:
+        """Clips per domain."""
+        labels = [clip.label for clip in self.clips]
+        return {label: labels.count(label) for label in dict.fromkeys(labels)}
+
+
+def extended_bank(
+    bundle: Bundle, current: AnomalyBank | None, clips: Sequence[tuple[Clip, Sequence[Embedding]]], domain: str
+) -> AnomalyBank:
+    """A new bank: what the current one holds, and these clips as part of a domain.
+
+    Raises:
+        EnrolmentError: all clips are enrolled already, or the bank would grow beyond its bound.
+    """
+    known = {record.sha256 for record in current.clips} if current else set()
+    fresh = [(clip, embeddings) for clip, embeddings in clips if clip.sha256 not in known]
+    if not fresh:
+        raise EnrolmentError("every one of these clips is enrolled already")
+    old_records = current.clips if current else ()
+    records = (*old_records, *(record_of(clip, domain) for clip, _ in fresh))
+    names = [spec.name for spec in bundle.manifest.representations]
+    references = {name: _joined(current, name, fresh, len(old_records), domain) for name in names}
+    if len(references[names[0]]) > MAX_ROWS:
+        raise EnrolmentError(f"the bank would hold more than {MAX_ROWS} segments", fix="enrol fewer clips")
+    return fitted_bank(bundle, records, references)
+
+
+def fitted_bank(bundle: Bundle, clips: tuple[ClipRecord, ...], references: Mapping[str, References]) -> AnomalyBank:
+    """Fit scorer and threshold to references."""
+    scorer = fit_anomaly(bundle.manifest.representations, references)
+    return AnomalyBank(0, clips, references, scorer, alarm_threshold(scorer.normal_scores))
+
+
+def bank_to_store(bank: AnomalyBank, bundle: Bundle) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
+    """Facts and arrays for the store."""
+    first = next(iter(bank.references.values()))
+    facts = bundle_facts(bundle) | {
+        "clips": records_as_facts(bank.clips),
+        "domains": list(first.domains),
+        "threshold": bank.threshold,
+    }
+    arrays: dict[str, NDArray[Any]] = {"clip_of_row": first.clips}
+    arrays |= {_VECTORS + name: set_.vectors for name, set_ in bank.references.items()}
+    arrays |= {_SCORER + name: value for name, value in bank.scorer.to_arrays().items()}
+    return facts, arrays
+
+
+def bank_of_store(stored: StoredBank, bundle: Bundle) -> AnomalyBank:
+    """The bank as it was fitted; nothing is fitted again.
+
+    Raises:
+        StateError: it belongs to another bundle, or is damaged.
+    """
+    check_same_bundle(stored.facts, bundle, f"{stored.stream}/{stored.monitor}")
+    domains = tuple(stored.facts["domains"])
+    clip_of_row = stored.arrays["clip_of_row"]
+    references = {
+        spec.name: References(stored.arrays[_VECTORS + spec.name], domains, clip_of_row)
+        for spec in bundle.manifest.representations
+    }
+    arrays = {k.removeprefix(_SCORER): v for k, v in stored.arrays.items() if k.startswith(_SCORER)}
+    scorer = AnomalyScorer.from_arrays(arrays)
+    records = records_of_facts(stored.facts)
+    return AnomalyBank(stored.version, records, references, scorer, float(stored.facts["threshold"]))
+
+
+def _joined(
+    current: AnomalyBank | None,
+    name: str,
+    fresh: Sequence[tuple[Clip, Sequence[Embedding]]],
+    first_clip: int,
+    domain: str,
+) -> References:
+    vectors = np.stack([embedding.vectors[name] for _, embeddings in fresh for embedding in embeddings])
+    clips = np.repeat(np.arange(len(fresh)) + first_clip, [len(embeddings) for _, embeddings in fresh])
+    added = References(vectors.astype(np.float32), (domain,) * len(vectors), clips.astype(np.int64))
+    if current is None:
+        return added
+    old = current.references[name]
+    return References(
+        np.concatenate([old.vectors, added.vectors]),
+        old.domains + added.domains,
+        np.concatenate([old.clips, added.clips]),
+    )

@@ -1,0 +1,62 @@
+"""What banks have in common: facts about their clips, and the bundle they belong to."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from datetime import datetime, timezone
+from typing import Any
+
+from edged.embed.bundle import Bundle
+from edged.errors import StateError
+from edged.references.clips import Clip
+
+
+@dataclass(frozen=True)
+class ClipRecord:
+    """Where a reference came from.
+
+    Attributes:
+        label: its domain (anomaly) or its keyword.
+        enrolled_at: RFC 3339 UTC.
+    """
+
+    name: str
+    sha256: str
+    label: str
+    duration_s: float
+    enrolled_at: str
+
+
+def record_of(clip: Clip, label: str) -> ClipRecord:
+    """The record of a clip enrolled now."""
+    now = datetime.now(timezone.utc).isoformat(timespec="seconds")
+    return ClipRecord(clip.name, clip.sha256, label, round(clip.duration_s, 3), now)
+
+
+def bundle_facts(bundle: Bundle) -> dict[str, str]:
+    """What a bank must remember of its bundle: embeddings of another model mean nothing to it."""
+    return {"bundle": bundle.label, "bundle_digest": bundle.digest}
+
+
+def check_same_bundle(facts: Mapping[str, Any], bundle: Bundle, what: str) -> None:
+    """Refuse references that another bundle made.
+
+    Raises:
+        StateError: the bank belongs to another bundle.
+    """
+    if facts.get("bundle_digest") != bundle.digest:
+        raise StateError(
+            f"{what}: enrolled with bundle {facts.get('bundle')}, but {bundle.label} is in use",
+            fix="enrol the clips again, or name the old bundle in the configuration",
+        )
+
+
+def records_as_facts(records: tuple[ClipRecord, ...]) -> list[dict[str, Any]]:
+    """Records as JSON-serialisable facts."""
+    return [asdict(record) for record in records]
+
+
+def records_of_facts(facts: Mapping[str, Any]) -> tuple[ClipRecord, ...]:
+    """The reverse of `records_as_facts`."""
+    return tuple(ClipRecord(**record) for record in facts["clips"])
