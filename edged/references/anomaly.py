@@ -28,6 +28,8 @@ from edged.score.references import References
 
 MONITOR = "anomaly"
 MAX_ROWS = 20_000
+PIECE_SAMPLES = 640_000
+PIECES_PER_CLIP = 1000
 _VECTORS, _SCORER = "vectors/", "scorer/"
 
 
@@ -37,7 +39,8 @@ class AnomalyBank:
 
     Attributes:
         version: of the stored bank; 0 before it is stored.
-        clips: every enrolled clip; `References.clips` are positions in it.
+        clips: every enrolled clip. `References.clips` number its pieces of 40 s, PIECES_PER_CLIP to a clip, so that a
+            single long recording can still be judged leaving one piece out.
         references: one set of vectors per representation of the bundle, rows aligned.
         scorer: fitted to them.
         threshold: anomaly score at which a segment counts as anomalous.
@@ -124,7 +127,13 @@ def _joined(
     domain: str,
 ) -> References:
     vectors = np.stack([embedding.vectors[name] for _, embeddings in fresh for embedding in embeddings])
-    clips = np.repeat(np.arange(len(fresh)) + first_clip, [len(embeddings) for _, embeddings in fresh])
+    clips = np.array(
+        [
+            (first_clip + number) * PIECES_PER_CLIP + embedding.sample_start // PIECE_SAMPLES
+            for number, (_, embeddings) in enumerate(fresh)
+            for embedding in embeddings
+        ]
+    )
     added = References(vectors.astype(np.float32), (domain,) * len(vectors), clips.astype(np.int64))
     if current is None:
         return added
