@@ -1,0 +1,58 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import soundfile as sf
+
+from edged.errors import EnrolmentError
+from edged.references.clips import ANOMALY_CLIPS, KEYWORD_CLIPS, clip_of_samples, find_audio, read_clips
+from tests.fakes.sounds import RATE_HZ, machine
+
+
+def test_directories_are_searched_and_sorted(tmp_path):
+    for name in ("b/2.wav", "a/1.flac", "a/notes.txt"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    assert [path.name for path in find_audio([tmp_path])] == ["1.flac", "2.wav"]
+
+
+def test_a_path_that_is_absent_is_named(tmp_path):
+    with pytest.raises(EnrolmentError, match="nowhere"):
+        find_audio([tmp_path / "nowhere"])
+
+
+def test_copies_of_a_recording_count_once(tmp_path):
+    sound = machine(2, 1)
+    for name in ("a.wav", "copy.wav"):
+        sf.write(tmp_path / name, sound, RATE_HZ)
+    clips, notes = read_clips(find_audio([tmp_path]), ANOMALY_CLIPS)
+    assert [clip.name for clip in clips] == ["a.wav"]
+    assert len(notes) == 1
+    assert "copy.wav" in notes[0]
+
+
+def test_a_huge_sparse_file_is_refused_by_its_header(tmp_path):
+    path = tmp_path / "huge.wav"
+    sf.write(path, machine(2, 1), RATE_HZ)
+    data = bytearray(path.read_bytes())
+    data[4:8] = (3_000_000_036).to_bytes(4, "little")
+    data[40:44] = (3_000_000_000).to_bytes(4, "little")
+    path.write_bytes(bytes(data))
+    with path.open("r+b") as handle:
+        handle.truncate(3_000_000_044)
+    with pytest.raises(EnrolmentError, match="longer than"):
+        read_clips([path], ANOMALY_CLIPS)
+
+
+@pytest.mark.parametrize(
+    ("samples", "words"),
+    [(np.zeros(RATE_HZ * 2, np.float32), "silent"), (machine(0.05, 1), "shorter"), (machine(11, 1), "longer")],
+)
+def test_limits_of_a_keyword_clip(samples, words):
+    with pytest.raises(EnrolmentError, match=words):
+        clip_of_samples("x", samples, KEYWORD_CLIPS)
+
+
+def test_a_clipped_recording_is_doubtful_but_usable():
+    clip = clip_of_samples("x", np.clip(machine(2, 1) * 20, -1, 1), ANOMALY_CLIPS)
+    assert "full scale" in clip.doubts[0]
