@@ -21,7 +21,7 @@ class Alignment:
     def __init__(self, spec: SourceSpec) -> None:
         self._spec = spec
         self._next = 0  # device index after the last block
-        self._rate_hz = 0
+        self.rate_hz = 0
         self._last_block_s = 0.0
         self._offset: int | None = 0  # what to add to the child's own index; None until a live child's first block
         self._child_next = 0
@@ -34,11 +34,11 @@ class Alignment:
 
     def new_child(self, now_s: float) -> SourceSpec:
         """What the next child is to open."""
-        if self._rate_hz == 0:
+        if self.rate_hz == 0:
             return self._spec
         if self._spec.kind == "file":
             away_s = (now_s - self._last_block_s) * self._spec.speed
-            self._offset, self._child_next = 0, self._next + round(away_s * self._rate_hz)
+            self._offset, self._child_next = 0, self._next + round(away_s * self.rate_hz)
             return self._spec.starting_at(self._child_next)
         self._offset, self._child_next = None, 0
         return self._spec
@@ -62,14 +62,20 @@ class Alignment:
         self._next, self._last_block_s = block.end, now_s
         return block
 
+    def finish(self, frame: Frame) -> None:
+        """The source's END: a paced file whose end passed while its child was away has lost its rest."""
+        reached = (self._offset or 0) + frame.sample
+        self.lost += max(0, reached - self._next)
+        self._next = max(self._next, reached)
+
     def _first_index(self, n_frames: int, now_s: float) -> int:
         """Where the first block of another child of a live device lies; at least one stream sample is lost."""
-        away_frames = round((now_s - self._last_block_s) * self._rate_hz) if self._spec.is_live else 0
-        at_least = -(-self._rate_hz // SAMPLE_RATE_HZ)
+        away_frames = round((now_s - self._last_block_s) * self.rate_hz) if self._spec.is_live else 0
+        at_least = -(-self.rate_hz // SAMPLE_RATE_HZ)
         return self._next + max(at_least, away_frames - n_frames)
 
     def _change_rate(self, rate_hz: int) -> None:
         """Another rate keeps the seconds: index / rate is time since the stream's zero."""
-        if self._rate_hz not in {0, rate_hz}:
-            self._next = -(-self._next * rate_hz // self._rate_hz)
-        self._rate_hz = rate_hz
+        if self.rate_hz not in {0, rate_hz}:
+            self._next = -(-self._next * rate_hz // self.rate_hz)
+        self.rate_hz = rate_hz

@@ -67,6 +67,11 @@ class ChannelConverter:
         samples = np.ascontiguousarray(block.frames[:, self._channel], dtype=np.float32)
         return out + self._feed(samples)
 
+    def finish(self, end: int, rate_hz: int) -> tuple[list[Block], int]:
+        """The last blocks, and how many stream samples are lost after them when the device got as far as ``end``."""
+        out = self.flush()
+        return out, max(0, stream_index(end, rate_hz) - self._emitted_end) if rate_hz else 0
+
     def flush(self) -> list[Block]:
         """What is still inside: the last cell and the resampler's tail. The next push begins anew."""
         out = self._take(self._tail)

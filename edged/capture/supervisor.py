@@ -12,7 +12,7 @@ from typing import Protocol
 from edged.capture.align import Alignment
 from edged.capture.framing import PERMANENT, Frame, FrameKind, FrameReader
 from edged.capture.lifecycle import FINAL_STATES, CaptureState, Lifecycle
-from edged.capture.source import DeviceBlock, SourceSpec
+from edged.capture.source import DeviceBlock, SourceSpec, is_permanent
 from edged.capture.spawn import Child, ChildProcess
 from edged.config import CaptureSettings
 from edged.errors import DeviceError, EdgedError
@@ -34,8 +34,8 @@ class DeviceSink(Protocol):
         """Take one block (the array is a read-only view of the frame; it stays valid)."""
         ...
 
-    def gone(self) -> None:
-        """The child is gone: what was begun can only be finished with what came so far."""
+    def finished(self, end: int, rate_hz: int) -> None:
+        """Nothing more will come; ``end`` is the device sample index reached, by delivery or loss. Called once."""
         ...
 
     def changed(self, change: CaptureChange) -> None:
@@ -123,14 +123,14 @@ class Supervisor:
             except (EdgedError, OSError) as error:
                 self._wait_after(error)
         self._life.stopped()
+        self._sink.finished(self._alignment.end, self._alignment.rate_hz)
         self._sink.changed(CaptureChange(self._life.state))
 
     def _wait_after(self, error: Exception) -> None:
         """Report a failure and wait out the back-off (unless stopping, or the failure is permanent)."""
-        self._sink.gone()
         if self._stop.is_set():
             return
-        delay_s = self._life.failed(self._now_s(), permanent=isinstance(error, _PermanentError))
+        delay_s = self._life.failed(self._now_s(), permanent=_is_permanent(error))
         self._sink.changed(CaptureChange(self._life.state, str(error), delay_s))
         if self._life.state is CaptureState.WAITING and not self._stop.wait(delay_s):
             self.restarts += 1
@@ -173,8 +173,12 @@ class Supervisor:
     def _last_frame(self, frame: Frame) -> None:
         if frame.kind is FrameKind.ERROR:
             raise (_PermanentError if frame.flags & PERMANENT else _ToldError)(frame.text())
-        self._sink.gone()
+        self._alignment.finish(frame)
         self._life.ended()
+
+
+def _is_permanent(error: Exception) -> bool:
+    return isinstance(error, _PermanentError) or (isinstance(error, EdgedError) and is_permanent(error))
 
 
 _FOR_EVER_S = 1e9

@@ -32,8 +32,8 @@ class Sink:
             self.blocks.append(block)
             self.some.notify_all()
 
-    def gone(self):
-        pass
+    def finished(self, end, rate_hz):
+        self.end, self.rate_hz = end, rate_hz
 
     def changed(self, change):
         with self.some:
@@ -89,6 +89,7 @@ def test_a_source_that_ends_is_not_started_again():
     assert sink.states() == [CaptureState.STARTING, CaptureState.RUNNING, CaptureState.ENDED]
     assert [b.sample for b in sink.blocks] == [0, 160]
     assert supervisor.is_over
+    assert sink.end == 320
     assert supervisor.restarts == 0
 
 

@@ -1,0 +1,241 @@
+"""What the control socket can ask for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from edged.assembly import MONITOR_NAMES, Assembly, MonitorName
+from edged.config import Config
+from edged.control.server import Verb
+from edged.errors import ControlError, EnrolmentError, UsageError
+from edged.events.journal import MAX_REPLAY_EVENTS, JournalReader, parse_time_ns
+from edged.flow import SAMPLE_RATE_HZ
+from edged.references.clips import ANOMALY_CLIPS, Clip, clip_of_samples
+from edged.references.enroll import enroll_domain, enroll_paths
+from edged.references.overview import overview
+from edged.references.store import BankStore
+from edged.runtime.messages import Announce, StatusChange
+from edged.runtime.stream import Stream
+
+_JUST_HEARD_CLIP_S = 10.0
+
+UseBank = Callable[[Any, Any], None]
+
+
+class _Args(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class EnrollArgs(_Args):
+    """Clips by path, or the last seconds of a running stream."""
+
+    stream: str
+    clips: list[str] = Field(default_factory=list, max_length=10_000)
+    last_s: float | None = Field(default=None, gt=0)
+    domain: str | None = None
+    keyword: str | None = None
+    channel: int = Field(default=0, ge=0)
+
+
+class BankArgs(_Args):
+    """A bank, or a version of it."""
+
+    stream: str
+    monitor: MonitorName = "anomaly"
+    version: int | None = None
+
+
+class ReplayArgs(_Args):
+    """Events after a number (and before another), or since a time."""
+
+    after: int = Field(default=0, ge=0)
+    before: int | None = None
+    since: str | None = None
+    topics: list[str] = Field(default_factory=lambda: [""], max_length=100)
+    limit: int = Field(default=MAX_REPLAY_EVENTS, ge=1, le=MAX_REPLAY_EVENTS)
+
+
+class TailArgs(_Args):
+    """The latest scores of a stream."""
+
+    stream: str
+    limit: int = Field(default=20, ge=1, le=1000)
+
+
+class NoArgs(_Args):
+    """Nothing."""
+
+
+_A = TypeVar("_A", bound=_Args)
+
+
+def parsed(model: type[_A], args: Mapping[str, Any]) -> _A:
+    """Checked arguments.
+
+    Raises:
+        ControlError: naming the first that is wrong.
+    """
+    try:
+        return model.model_validate(dict(args))
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        raise ControlError(f"argument {'.'.join(map(str, first['loc']))}: {first['msg']}") from None
+
+
+class Verbs:
+    """Acts on the state directory and on the running streams.
+
+    Args:
+        streams: the running ones by name.
+        use_bank: gives a monitor its new references (the worker does it between two segments).
+        announce: makes a status event.
+        status: the daemon's status.
+        stop: asks the daemon to stop.
+    """
+
+    def __init__(
+        self,
+        config: Config,
+        streams: Mapping[str, Stream],
+        *,
+        use_bank: UseBank,
+        announce: Announce,
+        status: Callable[[], dict[str, Any]],
+        stop: Callable[[], None],
+    ) -> None:
+        self._config, self._streams = config, streams
+        self._use_bank, self._announce, self._status, self._stop = use_bank, announce, status, stop
+
+    @property
+    def quick(self) -> dict[str, Verb]:
+        """Verbs that answer at once."""
+        return {
+            "status": lambda _: self._status(),
+            "score.tail": self.score_tail,
+            "events.replay": self.replay,
+            "references.show": self.show,
+            "stop": self.stop,
+        }
+
+    @property
+    def long(self) -> dict[str, Verb]:
+        """Verbs that may take long."""
+        return {
+            "enroll": self.enroll,
+            "references.rollback": self.rollback,
+            "references.remove": self.remove,
+            "reload": self.reload,
+        }
+
+    def stop(self, args: dict[str, Any]) -> dict[str, Any]:
+        """Stop the daemon."""
+        parsed(NoArgs, args)
+        self._stop()
+        return {}
+
+    def score_tail(self, args: dict[str, Any]) -> dict[str, Any]:
+        """The latest scores of a stream, oldest first."""
+        wanted = parsed(TailArgs, args)
+        scores = list(self._running(wanted.stream).scores)[-wanted.limit :]
+        return {"scores": [score.fields() for score in scores]}
+
+    def replay(self, args: dict[str, Any]) -> dict[str, Any]:
+        """Journalled events, oldest first, at most ``limit``."""
+        wanted = parsed(ReplayArgs, args)
+        with JournalReader(self._config.state_path) as reader:
+            if wanted.since is not None:
+                found = reader.since(parse_time_ns(wanted.since), topics=wanted.topics, limit=wanted.limit)
+            else:
+                found = reader.after(wanted.after, before=wanted.before, topics=wanted.topics, limit=wanted.limit)
+            return {"events": found, "last_seq": reader.last_seq()}
+
+    def show(self, args: dict[str, Any]) -> dict[str, Any]:
+        """What is enrolled on a stream."""
+        wanted = parsed(BankArgs, args)
+        with BankStore(self._config.state_path) as store:
+            return overview(store, wanted.stream)
+
+    def enroll(self, args: dict[str, Any]) -> dict[str, Any]:
+        """Enrol clips; the running monitor takes the new bank at its next segment."""
+        wanted = parsed(EnrollArgs, args)
+        if bool(wanted.clips) == (wanted.last_s is not None):
+            raise UsageError("enroll: name clips, or last_s")
+        assembly = Assembly(self._config)
+        with BankStore(self._config.state_path) as store:
+            report = self._enrolled(assembly, store, wanted)
+            self._refresh(assembly, store)
+        return report
+
+    def _enrolled(self, assembly: Assembly, store: BankStore, wanted: EnrollArgs) -> dict[str, Any]:
+        if wanted.last_s is None:
+            paths = [Path(clip) for clip in wanted.clips]
+            return enroll_paths(
+                assembly, store, wanted.stream, paths,
+                domain=wanted.domain, keyword=wanted.keyword, channel=wanted.channel,
+            )  # fmt: skip
+        if wanted.keyword is not None:
+            raise UsageError("enroll: a keyword needs clips that hold the word and nothing else")
+        clips = self._just_heard(wanted.stream, wanted.last_s)
+        report = enroll_domain(assembly, store, wanted.stream, clips, domain=wanted.domain)
+        return {**vars(report), "notes": list(report.notes)}
+
+    def _just_heard(self, name: str, last_s: float) -> list[Clip]:
+        """The latest sound of a stream in clips of 10 s.
+
+        Raises:
+            EnrolmentError: nothing long enough was heard.
+        """
+        length = round(_JUST_HEARD_CLIP_S * SAMPLE_RATE_HZ)
+        clips = [
+            clip_of_samples(f"{name}@{stretch.sample + at}", stretch.samples[at : at + length], ANOMALY_CLIPS)
+            for stretch in self._running(name).ring.last(last_s)
+            for at in range(0, len(stretch.samples) - length + 1, length)
+        ]
+        if not clips:
+            raise EnrolmentError(f"stream '{name}': less than {_JUST_HEARD_CLIP_S:g} s were heard without a gap")
+        return clips
+
+    def rollback(self, args: dict[str, Any]) -> dict[str, Any]:
+        """Go back to an earlier version of a bank."""
+        wanted = parsed(BankArgs, args)
+        with BankStore(self._config.state_path) as store:
+            version = store.rollback(wanted.stream, wanted.monitor, wanted.version)
+            self._refresh(Assembly(self._config), store)
+        return {"stream": wanted.stream, "monitor": wanted.monitor, "version": version}
+
+    def remove(self, args: dict[str, Any]) -> dict[str, Any]:
+        """Forget what is enrolled."""
+        wanted = parsed(BankArgs, args)
+        with BankStore(self._config.state_path) as store:
+            store.remove(wanted.stream, wanted.monitor)
+            self._refresh(Assembly(self._config), store)
+        return {"stream": wanted.stream, "monitor": wanted.monitor, "version": 0}
+
+    def reload(self, args: dict[str, Any]) -> dict[str, Any]:
+        """Take over every bank that was changed by others."""
+        parsed(NoArgs, args)
+        with BankStore(self._config.state_path) as store:
+            return {"changed": self._refresh(Assembly(self._config), store)}
+
+    def _refresh(self, assembly: Assembly, store: BankStore) -> list[str]:
+        """Give running monitors the banks that are active now; which were changed."""
+        changed = []
+        for stream in self._streams.values():
+            for monitor in stream.monitors:
+                name = next(known for known in MONITOR_NAMES if known == monitor.name)
+                version = store.active_version(stream.name, name)
+                if version != monitor.bank_version:
+                    self._use_bank(monitor, assembly.bank(store, stream.name, name))
+                    self._announce(StatusChange(stream.name, "bank", str(version), f"{name} references"))
+                    changed.append(f"{stream.name}/{name}")
+        return changed
+
+    def _running(self, name: str) -> Stream:
+        if name not in self._streams:
+            known = ", ".join(self._streams) or "none"
+            raise UsageError(f"no running stream '{name}'", fix=f"running: {known}")
+        return self._streams[name]

@@ -1,0 +1,168 @@
+"""The one thread that takes the segments of all streams, embeds them together, scores and decides."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from edged.embed.protocol import Embedder
+from edged.flow import SAMPLE_RATE_HZ, Block, Embedding, Outcome, Segment
+from edged.pipeline import Monitor
+from edged.runtime.stream import Stream
+
+_TAKE_SAMPLES = 2 * SAMPLE_RATE_HZ
+_IDLE_S = 0.5
+
+Publish = Callable[[Stream, Monitor, Outcome], None]
+Observe = Callable[[str, float], None]
+
+
+@dataclass(frozen=True, slots=True)
+class _Job:
+    """A segment that waits for its embedding."""
+
+    stream: Stream
+    monitor: Monitor
+    segment: Segment
+
+
+class Worker:
+    """Empties the inboxes of all streams.
+
+    Args:
+        embedder_of: the embedder of a monitor's bundle; monitors of one bundle share it, and its batch.
+        publish: takes what a monitor makes of a segment.
+        observe: takes (stage, seconds) for the metrics.
+        changed: notified when an inbox changes.
+    """
+
+    def __init__(
+        self,
+        streams: Sequence[Stream],
+        embedder_of: Callable[[Monitor], Embedder],
+        publish: Publish,
+        changed: threading.Condition,
+        observe: Observe = lambda _stage, _seconds: None,
+    ) -> None:
+        self._streams = streams
+        self._embedder_of = embedder_of
+        self._publish = publish
+        self._changed = changed
+        self._observe = observe
+        self._new_banks: deque[tuple[Monitor, Any]] = deque()
+        self._abandoned = False
+        self.steps = 0
+        self._thread = threading.Thread(target=self._run, name="worker", daemon=True)
+
+    @property
+    def is_alive(self) -> bool:
+        """Whether the thread runs."""
+        return self._thread.is_alive()
+
+    @property
+    def is_done(self) -> bool:
+        """Whether every stream has ended and is scored to its end."""
+        return all(stream.is_finished for stream in self._streams)
+
+    @property
+    def has_work(self) -> bool:
+        """Whether something waits in an inbox."""
+        return any(stream.inbox.has_blocks for stream in self._streams)
+
+    def start(self) -> None:
+        """Begin."""
+        self._thread.start()
+
+    def use_bank(self, monitor: Monitor, bank: Any) -> None:
+        """Let a monitor use other references from its next segment on; from any thread."""
+        self._new_banks.append((monitor, bank))
+        with self._changed:
+            self._changed.notify_all()
+
+    def join(self, timeout_s: float) -> bool:
+        """Wait until every stream is done; whether that came in time."""
+        self._thread.join(timeout_s)
+        return not self._thread.is_alive()
+
+    def abandon(self) -> None:
+        """End after the step at hand: what still waits counts as lost."""
+        self._abandoned = True
+        with self._changed:
+            self._changed.notify_all()
+
+    def _run(self) -> None:
+        while not self.is_done:
+            with self._changed:
+                self._changed.wait_for(self._should_act, _IDLE_S)
+            self._take_banks()
+            self._step()
+            self.steps += 1
+
+    def _should_act(self) -> bool:
+        ended = any(stream.inbox.is_over and not stream.is_finished for stream in self._streams)
+        return self.has_work or ended or bool(self._new_banks) or self._abandoned
+
+    def _take_banks(self) -> None:
+        while self._new_banks:
+            monitor, bank = self._new_banks.popleft()
+            monitor.use_bank(bank)
+
+    def _step(self) -> None:
+        """Some audio of every stream: features, one batch per embedder, scores, decisions."""
+        if self._abandoned:
+            for stream in self._streams:
+                self._drop(stream)
+        jobs: list[_Job] = []
+        for stream in self._streams:
+            for block in stream.inbox.take(_TAKE_SAMPLES):
+                jobs += self._segments(stream, block)
+        self._score(jobs)
+        for stream in self._streams:
+            if stream.inbox.is_over and not stream.is_finished:
+                self._finish(stream)
+            stream.keep_books()
+
+    def _segments(self, stream: Stream, block: Block) -> list[_Job]:
+        started_s = time.perf_counter()
+        jobs = [_Job(stream, monitor, segment) for monitor in stream.monitors for segment in monitor.push(block)]
+        self._observe("features", time.perf_counter() - started_s)
+        return jobs
+
+    def _score(self, jobs: list[_Job]) -> None:
+        for job, embedding in self._embedded(jobs):
+            started_s = time.perf_counter()
+            outcome = job.monitor.accept(embedding)
+            self._observe("score", time.perf_counter() - started_s)
+            self._publish(job.stream, job.monitor, outcome)
+
+    def _embedded(self, jobs: list[_Job]) -> list[tuple[_Job, Embedding]]:
+        """Every job with its embedding, in the order of the jobs; one batch for each embedder."""
+        batches: dict[int, tuple[Embedder, list[int]]] = {}
+        for number, job in enumerate(jobs):
+            embedder = self._embedder_of(job.monitor)
+            batches.setdefault(id(embedder), (embedder, []))[1].append(number)
+        found: dict[int, Embedding] = {}
+        for embedder, numbers in batches.values():
+            started_s = time.perf_counter()
+            found.update(zip(numbers, embedder.embed([jobs[n].segment for n in numbers]), strict=True))
+            self._observe("embed", time.perf_counter() - started_s)
+        return [(job, found[number]) for number, job in enumerate(jobs)]
+
+    def _finish(self, stream: Stream) -> None:
+        """The stream's end: last segments, pending decisions, and what is lost after the last block."""
+        self._score([_Job(stream, monitor, segment) for monitor in stream.monitors for segment in monitor.flush()])
+        for monitor in stream.monitors:
+            self._publish(stream, monitor, monitor.finish())
+            monitor.accounting.missing += stream.inbox.lost_at_end
+        stream.is_finished = True
+
+    def _drop(self, stream: Stream) -> None:
+        """Count everything that waits as lost."""
+        stream.inbox.end()
+        lost = sum(block.lost_before + len(block.samples) for block in stream.inbox.take(1 << 62))
+        for monitor in stream.monitors:
+            monitor.accounting.missing += lost

@@ -1,0 +1,312 @@
+"""The daemon: start order, reverse stop, and the main loop. Signals only enqueue; the main loop acts."""
+
+from __future__ import annotations
+
+import logging
+import queue
+import signal
+import threading
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from types import FrameType
+from typing import Any, Literal
+
+import numpy as np
+import zmq
+
+from edged import __version__
+from edged.assembly import Assembly
+from edged.capture.lifecycle import CaptureState
+from edged.clock import Clock, SystemClock
+from edged.config import Config
+from edged.control.server import ControlServer
+from edged.errors import ConfigError, EdgedError, StateError
+from edged.events.publisher import Publisher
+from edged.flow import Outcome
+from edged.observe.logs import set_up_logging
+from edged.observe.metrics import Metrics
+from edged.observe.notify import READY, STOPPING, notify
+from edged.pipeline import Monitor, embed_signal
+from edged.references.store import BankStore
+from edged.runtime.device import Device, source_spec
+from edged.runtime.lock import only_daemon
+from edged.runtime.messages import StatusChange, detection_event, score_event, status_event
+from edged.runtime.stream import Stream
+from edged.runtime.verbs import Verbs
+from edged.runtime.watchdog import Watchdog
+from edged.runtime.worker import Worker
+from edged.security import SocketGuard
+
+_log = logging.getLogger(__name__)
+
+STOP_WITHIN_S = 4.5
+_TICK_S = 0.2
+_DAEMON = "edged"  # the stream name of events about the daemon itself
+
+Command = Literal["stop", "reload", "crash"]
+
+
+def run(config: Config) -> int:
+    """Run the daemon until it is told to stop, or everything is done; the exit code."""
+    set_up_logging()
+    return Service(config).run()
+
+
+class Service:
+    """One life of the daemon.
+
+    Args:
+        config: the validated configuration.
+        clock: replaced in tests.
+    """
+
+    def __init__(self, config: Config, clock: Clock | None = None) -> None:
+        if not config.streams:
+            raise ConfigError("no streams are configured: there is nothing to do", fix="add devices and streams")
+        self.config = config
+        self.boot = uuid.uuid4().hex[:12]
+        self._clock = clock or SystemClock()
+        self._started_ns = self._clock.monotonic_ns()
+        self._commands: queue.SimpleQueue[Command] = queue.SimpleQueue()
+        self._running = ExitStack()
+        self._stop_by_s = 0.0
+        self._assembly = Assembly(config)
+        self.streams: dict[str, Stream] = {}
+        self.devices: dict[str, Device] = {}
+
+    # -- one life ------------------------------------------------------------------------------------------------------
+
+    def run(self) -> int:
+        """Start, serve, stop."""
+        with self._signals():
+            self.start()
+            notify(READY)
+            _log.info("ready: %d streams, events at %s", len(self.streams), self.config.events_endpoint)
+            try:
+                return self._serve()
+            finally:
+                notify(STOPPING)
+                self.stop()
+
+    def start(self) -> None:
+        """Everything in order; whatever fails, what was started is stopped again, in reverse.
+
+        Raises:
+            EdgedError: the daemon cannot run like this; nothing is left running.
+        """
+        with ExitStack() as started:
+            started.enter_context(only_daemon(self.config.state_path))
+            self._build()
+            self._warm_up()
+            guard = self._open_context(started)
+            self._make_threads(guard)
+
+            self.publisher.start()
+            started.callback(self._stop_publisher)
+            self.control.start()
+            started.callback(self._stop_control)
+            if self.config.metrics.enabled:
+                self.metrics.serve(self.config.metrics)
+                started.callback(self.metrics.stop)
+            self.worker.start()
+            started.callback(self._stop_worker)
+            started.callback(self._stop_devices)
+            for device in self.devices.values():
+                device.supervisor.start()
+
+            self.announce(StatusChange(_DAEMON, "daemon", "ready", f"edged {__version__}"))
+            self._running = started.pop_all()
+
+    def stop(self) -> None:
+        """Everything in reverse: no more sound, score what came, publish it, end. Within 5 s."""
+        self._stop_by_s = time.monotonic() + STOP_WITHIN_S
+        self._running.close()
+        _log.info("stopped")
+
+    def ask_to_stop(self) -> None:
+        """From any thread or signal handler."""
+        self._commands.put("stop")
+
+    # -- parts ---------------------------------------------------------------------------------------------------------
+
+    def _build(self) -> None:
+        """Streams with their monitors and banks, and their devices."""
+        self._changed = threading.Condition()
+        with BankStore(self.config.state_path) as store:
+            for name in self.config.streams:
+                self.streams[name] = self._stream(name, store)
+        for name, settings in self.config.devices.items():
+            streams = [stream for stream in self.streams.values() if stream.device == name]
+            if streams:
+                channels = 1 + max(self.config.streams[stream.name].channel for stream in streams)
+                spec = source_spec(settings, self.config.capture, channels)
+                self.devices[name] = Device(name, spec, streams, self.config.capture, self.announce)
+
+    def _stream(self, name: str, store: BankStore) -> Stream:
+        settings = self.config.streams[name]
+        return Stream(
+            name,
+            settings.device,
+            settings.channel,
+            self._assembly.configured_monitors(store, name),
+            settings=self.config.capture,
+            changed=self._changed,
+            clock=self._clock,
+            is_live=self.config.devices[settings.device].source == "microphone",
+        )
+
+    def _warm_up(self) -> None:
+        """Run every model once: what cannot run is known before READY."""
+        bundles = {m.bundle.digest: m.bundle for stream in self.streams.values() for m in stream.monitors}
+        for bundle in bundles.values():
+            noise = np.random.default_rng(0).standard_normal(bundle.manifest.segment_samples).astype(np.float32) * 0.01
+            embed_signal(noise, bundle, self._assembly.embedder(bundle))
+
+    def _open_context(self, started: ExitStack) -> SocketGuard:
+        """The ZeroMQ context and who may connect to its sockets."""
+        self.config.runtime_path.mkdir(parents=True, exist_ok=True)
+        context: zmq.Context[Any] = zmq.Context()
+        started.callback(context.destroy, linger=0)
+        guard = SocketGuard(context, self.config.security)
+        guard.start()
+        started.callback(guard.stop)
+        return guard
+
+    def _make_threads(self, guard: SocketGuard) -> None:
+        config = self.config
+        self.metrics = Metrics(self.status)
+        self.publisher = Publisher(
+            guard, config.events_endpoint, config.state_path,
+            settings=config.events, boot=self.boot, samples=self._samples, clock=self._clock,
+        )  # fmt: skip
+        self.worker = Worker(
+            list(self.streams.values()), lambda monitor: self._assembly.embedder(monitor.bundle), self._publish,
+            self._changed, self.metrics.observe,
+        )  # fmt: skip
+        self._verbs = Verbs(
+            config, self.streams,
+            use_bank=self.worker.use_bank, announce=self.announce, status=self.status, stop=self.ask_to_stop,
+        )  # fmt: skip
+        self.control = ControlServer(
+            guard, config.control_endpoint, config.control, quick=self._verbs.quick, long=self._verbs.long
+        )
+
+    # -- stopping ------------------------------------------------------------------------------------------------------
+
+    def _left_s(self, reserve_s: float) -> float:
+        return max(0.1, self._stop_by_s - time.monotonic() - reserve_s)
+
+    def _stop_devices(self) -> None:
+        for device in self.devices.values():
+            device.supervisor.stop()
+        for device in self.devices.values():
+            if not device.supervisor.join(self._left_s(3.0)):
+                _log.warning("device %s: its reader does not end", device.name)
+            device.abandon()
+
+    def _stop_worker(self) -> None:
+        if not self.worker.join(self._left_s(1.5)):
+            _log.warning("the worker does not keep up: what waits is declared lost")
+            self.worker.abandon()
+            self.worker.join(self._left_s(1.0))
+
+    def _stop_control(self) -> None:
+        self.control.stop(self._left_s(0.5))
+
+    def _stop_publisher(self) -> None:
+        self.announce(StatusChange(_DAEMON, "daemon", "stopped"))
+        if not self.publisher.stop(self._left_s(0.0)):
+            _log.error("the publisher does not end")
+
+    # -- serving -------------------------------------------------------------------------------------------------------
+
+    def _serve(self) -> int:
+        """Act on commands until one of them ends the daemon; the exit code."""
+        watchdog = Watchdog(self.worker)
+        while True:
+            try:
+                command = self._commands.get(timeout=_TICK_S)
+            except queue.Empty:
+                watchdog.tick(time.monotonic())
+                if self.config.exit_when_done and self.worker.is_done:
+                    return self._exit_code()
+                continue
+            if command == "reload":
+                self._reload()
+            else:
+                return 1 if command == "crash" else 0
+
+    def _exit_code(self) -> int:
+        failed = [d.name for d in self.devices.values() if d.supervisor.state is CaptureState.FAILED]
+        return 1 if failed else 0
+
+    def _reload(self) -> None:
+        try:
+            changed = self._verbs.reload({})["changed"]
+            _log.info("reloaded: %s", ", ".join(changed) or "nothing changed")
+        except EdgedError as error:
+            _log.error("reload: %s", error)
+
+    @contextmanager
+    def _signals(self) -> Iterator[None]:
+        """Signals and dying threads become commands while this lasts."""
+
+        def enqueue(command: Command) -> Callable[[int, FrameType | None], None]:
+            return lambda _number, _frame: self._commands.put(command)
+
+        wanted: dict[int, Command] = {signal.SIGTERM: "stop", signal.SIGINT: "stop", signal.SIGHUP: "reload"}
+        before = {number: signal.signal(number, enqueue(command)) for number, command in wanted.items()}
+        hook_before, threading.excepthook = threading.excepthook, self._thread_died
+        try:
+            yield
+        finally:
+            threading.excepthook = hook_before
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+    def _thread_died(self, args: threading.ExceptHookArgs) -> None:
+        name = args.thread.name if args.thread else "unknown"
+        error = args.exc_value or args.exc_type()
+        _log.critical("thread %s died", name, exc_info=(args.exc_type, error, args.exc_traceback))
+        self._commands.put("crash")
+
+    # -- what the threads call -----------------------------------------------------------------------------------------
+
+    def announce(self, change: StatusChange) -> None:
+        """Publish a status event; from any thread."""
+        wall_ns = self._clock.wall_ns()
+        try:
+            self.publisher.alarm(status_event(change, wall_ns, self.boot), wall_ns)
+        except StateError:  # the publisher has ended before its callers: only while stopping
+            _log.info("after the end: %s", change)
+
+    def _publish(self, stream: Stream, monitor: Monitor, outcome: Outcome) -> None:
+        for scored in outcome.scored:
+            event = score_event(scored, monitor, stream.clock, self.boot)
+            stream.scores.append(event)
+            if self.config.events.scores:
+                self.publisher.telemetry(event)
+        for detection in outcome.detections:
+            self.publisher.alarm(*detection_event(detection, monitor, stream.clock, self.boot))
+
+    def _samples(self) -> dict[str, dict[str, dict[str, int]]]:
+        return {name: stream.books for name, stream in self.streams.items()}
+
+    def status(self) -> dict[str, Any]:
+        """What `edged status --json` shows."""
+        return {
+            "version": __version__,
+            "boot": self.boot,
+            "uptime_s": (self._clock.monotonic_ns() - self._started_ns) / 1e9,
+            "devices": {name: device.status() for name, device in self.devices.items()},
+            "streams": {name: stream.status() for name, stream in self.streams.items()},
+            "events": {
+                "last_seq": self.publisher.last_seq,
+                "published": self.publisher.published,
+                "queued": self.publisher.queue_depth,
+                "dropped_telemetry": self.publisher.dropped_telemetry,
+                "unjournalled": self.publisher.unjournalled,
+            },
+        }
