@@ -47,7 +47,7 @@ class Accounting:
 
     def advance(self, block: Block, segments: Sequence[Segment]) -> None:
         """A block came in, and the featuriser made these segments of it and of what it still held."""
-        if block.lost_before or block.epoch != self._epoch:
+        if block.lost_before or block.epoch != self._epoch or block.sample != self._position:
             ended = [s for s in segments if s.epoch == self._epoch and s.sample_end <= self._position]
             self._hand_out(ended)
             self.close()
