@@ -10,7 +10,9 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import zipfile
+import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,6 +33,9 @@ CARD_NAME = "card.md"
 MAX_MANIFEST_BYTES = 1 << 20
 MAX_FILE_BYTES = 512 << 20
 MAX_CALIBRATION_BYTES = 256 << 20
+
+_ARCHIVE_ERRORS = (OSError, ValueError, EOFError, RuntimeError, MemoryError, zipfile.BadZipFile, zlib.error)
+"""What zipfile, zlib and numpy raise on forged archives (RuntimeError: encrypted, unknown compression, nested too deep)."""
 
 Value = str | int | float | bool
 
@@ -235,13 +240,22 @@ def _read_calibration(path: Path) -> dict[str, NDArray[Any]]:
         with zipfile.ZipFile(path) as archive:
             if sum(info.file_size for info in archive.infolist()) > MAX_CALIBRATION_BYTES:
                 raise BundleError(f"{path}: unpacks to more than {MAX_CALIBRATION_BYTES >> 20} MiB")
-            arrays = {}
-            for info in archive.infolist():
-                with archive.open(info) as member:
-                    arrays[info.filename.removesuffix(".npy")] = npy.read_array(member, allow_pickle=False)
-            return arrays
-    except (OSError, ValueError, zipfile.BadZipFile) as error:
-        raise BundleError(f"{path}: {error}", fix="copy the bundle again") from error
+            return {info.filename.removesuffix(".npy"): _read_array(archive, info) for info in archive.infolist()}
+    except _ARCHIVE_ERRORS as error:
+        raise BundleError(f"{path}: {error or type(error).__name__}", fix="copy the bundle again") from error
+
+
+def _read_array(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> NDArray[Any]:
+    """One array; its header may not promise more than the member holds, or the promise alone would fill the memory."""
+    with archive.open(info) as member:
+        version = npy.read_magic(member)
+        read_header = npy.read_array_header_1_0 if version == (1, 0) else npy.read_array_header_2_0
+        shape, is_fortran, dtype = read_header(member)
+        n_bytes = math.prod(shape) * dtype.itemsize
+        if dtype.hasobject or n_bytes > info.file_size:
+            raise ValueError(f"{info.filename} holds objects, or less than its header says")
+        values = np.frombuffer(member.read(n_bytes), dtype)
+        return values.reshape(shape, order="F" if is_fortran else "C").copy()
 
 
 def _empty(directory: Path) -> None:
