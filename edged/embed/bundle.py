@@ -35,7 +35,7 @@ MAX_FILE_BYTES = 512 << 20
 MAX_CALIBRATION_BYTES = 256 << 20
 
 _ARCHIVE_ERRORS = (OSError, ValueError, EOFError, RuntimeError, MemoryError, zipfile.BadZipFile, zlib.error)
-"""What zipfile, zlib and numpy raise on forged archives (RuntimeError: encrypted, unknown compression, nested too deep)."""
+"""What zipfile, zlib and numpy raise on forged archives (RuntimeError: encrypted or unknown method)."""
 
 Value = str | int | float | bool
 

@@ -1,0 +1,106 @@
+"""Settings: defaults are valid, bounds hold, sections are frozen, where things lie by default."""
+
+from pathlib import Path
+
+import pytest
+from pydantic import ValidationError
+
+from edged import config as settings
+from edged.config import Config, MonitorsSettings
+from edged.configfile import parse_config
+from edged.errors import ConfigError
+
+FILE = {"source": "file", "path": "a.wav"}
+
+
+def parsed(**values):
+    return parse_config(values, "test")
+
+
+def test_nothing_is_a_valid_configuration():
+    config = parsed()
+    assert config.devices == {}
+    assert config.capture.block_ms == 40
+
+
+def test_settings_cannot_be_changed():
+    with pytest.raises(ValidationError):
+        parsed().capture.block_ms = 20
+
+
+@pytest.mark.parametrize(
+    ("monitors", "anomaly", "keyword"),
+    [
+        (["anomaly"], True, False),
+        (["anomaly", "keyword"], True, True),
+        ({"keyword": None}, False, True),
+        ({"anomaly": {"threshold": 3.5}}, True, False),
+    ],
+)
+def test_monitors_may_be_bare_names(monitors, anomaly, keyword):
+    value = MonitorsSettings.model_validate(monitors)
+    assert (value.anomaly is not None, value.keyword is not None) == (anomaly, keyword)
+
+
+@pytest.mark.parametrize("monitors", [[], {}, ["anomaly", "other"], [3], "anomaly", None])
+def test_a_stream_without_a_known_monitor_is_refused(monitors):
+    with pytest.raises(ConfigError, match=r"streams\.s\.monitors"):
+        parsed(devices={"d": FILE}, streams={"s": {"device": "d", "monitors": monitors}})
+
+
+@pytest.mark.parametrize("name", ["", "../up", "a b", "-x", "x" * 49, "straße", "a.b", "a\n"])
+def test_names_that_cannot_be_topics_are_refused(name):
+    with pytest.raises(ConfigError, match="devices"):
+        parsed(devices={name: FILE})
+
+
+@pytest.mark.parametrize(
+    ("section", "values"),
+    [
+        ("capture", {"block_ms": 4}),
+        ("capture", {"block_ms": float("nan")}),
+        ("capture", {"restart_max_s": float("inf")}),
+        ("capture", {"restart_max_s": "soon"}),
+        ("events", {"heartbeat_s": 0}),
+        ("metrics", {"port": 65536}),
+        ("control", {"max_message_bytes": 1}),
+    ],
+)
+def test_values_out_of_bounds_name_their_key(section, values):
+    (key,) = values
+    with pytest.raises(ConfigError, match=f"{section}.{key}"):
+        parsed(**{section: values})
+
+
+def test_an_onset_cannot_need_more_segments_than_its_window():
+    anomaly = {"onset_segments": 4, "onset_window": 3}
+    with pytest.raises(ConfigError, match="onset_segments cannot exceed onset_window"):
+        parsed(devices={"d": FILE}, streams={"s": {"device": "d", "monitors": {"anomaly": anomaly}}})
+
+
+def test_sockets_stand_in_the_runtime_directory(tmp_path):
+    config = parsed(state_dir=str(tmp_path / "state"), runtime_dir=str(tmp_path / "run"))
+    assert config.events_endpoint == f"ipc://{tmp_path}/run/events.sock"
+    assert config.control_endpoint == f"ipc://{tmp_path}/run/control.sock"
+    assert parsed(events={"bind": "tcp://127.0.0.1:5555"}).events_endpoint == "tcp://127.0.0.1:5555"
+
+
+def test_sockets_stand_beside_a_state_of_ones_own(tmp_path):
+    assert parsed(state_dir=str(tmp_path)).runtime_path == tmp_path
+    system = parsed(state_dir=str(settings.SYSTEM_STATE_DIR))
+    assert system.runtime_path == settings.SYSTEM_RUNTIME_DIR
+
+
+def test_the_state_of_a_user_is_in_her_home(monkeypatch, tmp_path):
+    monkeypatch.setattr(settings.os, "geteuid", lambda: 1000)
+    monkeypatch.setattr(settings, "SYSTEM_STATE_DIR", tmp_path / "absent")
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "xdg"))
+    assert Config().state_path == tmp_path / "xdg" / "edged"
+    monkeypatch.delenv("XDG_STATE_HOME")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert Config().state_path == Path(tmp_path) / ".local" / "state" / "edged"
+
+
+def test_a_socket_path_too_long_for_unix_is_named(tmp_path):
+    with pytest.raises(ConfigError, match=r"events\.bind.*longer than 107 bytes; set a shorter runtime_dir"):
+        parsed(runtime_dir=str(tmp_path / ("x" * 100)))
