@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 
 from edged.embed.bundle import Bundle
 from edged.errors import EnrolmentError
-from edged.features.activity import template_of_clip
 from edged.flow import Embedding, Float32Array
 from edged.references.bank import (
     ClipRecord,
@@ -23,7 +22,7 @@ from edged.references.bank import (
 )
 from edged.references.clips import Clip
 from edged.references.store import StoredBank
-from edged.score.keyword import KeywordModel
+from edged.score.keyword import KeywordModel, template_of_clip
 
 MONITOR = "keyword"
 MAX_TEMPLATES = 500
