@@ -74,9 +74,9 @@ class Device:
         """Reader's thread: tell everybody, once per state and reason."""
         if change.reason:
             self.reason = change.reason
-        if change.state not in _REPORTED or self._reported == (change.state, change.reason):
+        if change.state not in _REPORTED or self._reported == (change.state, self.reason):
             return
-        self._reported = (change.state, change.reason)
+        self._reported = (change.state, self.reason)
         level = logging.WARNING if change.state in {CaptureState.WAITING, CaptureState.FAILED} else logging.INFO
         _log.log(level, "device %s: %s %s", self.name, change.state.value, change.reason)
         for stream in self._streams:

@@ -1,6 +1,4 @@
-import importlib.util
 from itertools import islice
-from pathlib import Path
 
 import pytest
 
@@ -8,16 +6,12 @@ from edged.capture import microphone
 from edged.capture.microphone import MicrophoneSource, choose, input_devices, stable_name
 from edged.capture.source import SourceSpec
 from edged.errors import DeviceError
-
-_FAKE = Path(__file__).parents[2] / "fakes" / "microphone.py"
-_spec = importlib.util.spec_from_file_location("fake_microphone", _FAKE)
-fake = importlib.util.module_from_spec(_spec)
-_spec.loader.exec_module(fake)
+from tests.fakes.microphone import FakeSoundDevice
 
 
 @pytest.fixture
 def binding():
-    return fake.FakeSoundDevice()
+    return FakeSoundDevice()
 
 
 def open_microphone(binding, **options):
@@ -63,7 +57,7 @@ def test_a_device_that_falls_silent_is_an_error(binding, monkeypatch):
 
 def test_a_device_that_refuses_is_an_error():
     with pytest.raises(DeviceError, match="refuses: Invalid sample rate"):
-        open_microphone(fake.FakeSoundDevice(refuse=True))
+        open_microphone(FakeSoundDevice(refuse=True))
 
 
 def test_stable_names_use_the_card_id(tmp_path):

@@ -1,0 +1,119 @@
+"""`edged run` on files: events, exact books, exit codes, reload, stop."""
+
+import signal
+
+import numpy as np
+import pytest
+import soundfile
+
+from tests.integration.helpers import RATE_HZ, assert_books_balance, hum, receive_books, receive_until
+
+N_NORMAL_S, N_FAULT_S = 8, 6
+
+
+@pytest.fixture
+def day(tmp_path):
+    """Normal, fault, normal."""
+    sound = np.concatenate([hum(N_NORMAL_S, 100), hum(N_FAULT_S, 101, fault=True), hum(N_NORMAL_S, 102)])
+    path = tmp_path / "day.wav"
+    soundfile.write(path, sound, RATE_HZ, subtype="FLOAT")
+    return path
+
+
+def test_a_file_is_scored_to_its_end_with_the_events_of_the_offline_command(plant, day, normal_clips):
+    plant.add("press", {"source": "file", "path": str(day), "speed": 0})
+    plant.settings["exit_when_done"] = True
+    plant.call("enroll", "--clips", normal_clips, "--stream", "press")
+    with plant.daemon() as process:
+        assert process.wait(60) == 0, (plant.directory / "log").read_text()
+    events = plant.journal()
+    alarms = [event for event in events if event["monitor"] == "anomaly"]
+    assert [event["kind"] for event in alarms] == ["onset", "cleared"]
+    assert alarms[0]["onset_s"] == pytest.approx(N_NORMAL_S, abs=1.1)
+    assert alarms[1]["offset_s"] == pytest.approx(N_NORMAL_S + N_FAULT_S, abs=1.6)
+    assert [event["seq"] for event in events] == list(range(1, len(events) + 1))
+    offline = plant.call("score", "--stream", "press", "--events", "--jsonl", day)
+    for event, line in zip(alarms, offline.splitlines(), strict=True):
+        assert f'"score": {event["score"]}' in line
+
+
+def test_sigterm_stops_within_5_s_with_everything_heard_accounted_for(plant, day, normal_clips):
+    plant.add("press", {"source": "file", "path": str(day), "speed": 1.0, "loop": True})
+    plant.call("enroll", "--clips", normal_clips, "--stream", "press")
+    with plant.daemon() as process, plant.client(process) as client, plant.subscriber() as subscriber:
+        receive_until(subscriber, lambda event: event["kind"] == "score")
+        status = client.call("status")
+        assert_books_balance(status)
+        assert status["devices"]["press"]["state"] == "running"
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(5.0) == 0
+        receive_until(subscriber, lambda event: event.get("subject") == "daemon" and event["state"] == "stopped")
+
+
+def test_enrolment_on_the_running_daemon_is_taken_up_and_can_be_rolled_back(plant, day, normal_clips):
+    plant.add("press", {"source": "file", "path": str(day), "speed": 4.0, "loop": True})
+    with plant.daemon() as process, plant.client(process) as client, plant.subscriber() as subscriber:
+        assert client.call("status")["streams"]["press"]["banks"] == {"anomaly": 0}
+        report = client.call("enroll", {"stream": "press", "clips": [str(normal_clips)]}, timeout_s=60.0)
+        assert report["version"] == 1
+        scored = receive_until(subscriber, lambda event: event["kind"] == "score")
+        assert scored[-1]["bank"] == 1
+        receive_until(subscriber, lambda event: event["kind"] == "onset")
+        client.call("references.remove", {"stream": "press"})
+        receive_until(subscriber, lambda event: event.get("subject") == "bank" and event["state"] == "0")
+        plant.call("references", "rollback", "--stream", "press", "--version", "1")
+        receive_until(subscriber, lambda event: event.get("subject") == "bank" and event["state"] == "1")
+        heard = client.call("enroll", {"stream": "press", "last_s": 20.0, "domain": "night"}, timeout_s=60.0)
+        assert heard["added_clips"] >= 1
+        client.call("stop")
+        assert process.wait(5.0) == 0
+
+
+def test_a_missing_file_is_a_status_event_and_exit_1(plant):
+    plant.add("press", {"source": "file", "path": "/nowhere/day.wav"})
+    plant.settings["exit_when_done"] = True
+    with plant.daemon() as process:
+        assert process.wait(60) == 1
+    failed = [event for event in plant.journal() if event.get("state") == "failed"]
+    assert [event["stream"] for event in failed] == ["press"]
+    assert "no such file" in failed[0]["reason"]
+
+
+def test_raw_pcm_on_standard_input(plant, day, normal_clips):
+    plant.add("press", {"source": "pcm", "encoding": "f32le"})
+    plant.settings["exit_when_done"] = True
+    plant.call("enroll", "--clips", normal_clips, "--stream", "press")
+    samples, _ = soundfile.read(day, dtype="float32")
+    done = plant.run("run", stdin=samples.tobytes())
+    assert done.returncode == 0
+    kinds = [event["kind"] for event in plant.journal() if event["monitor"] == "anomaly"]
+    assert kinds == ["onset", "cleared"]
+
+
+def test_not_a_number_on_a_stream_is_a_declared_gap(plant, normal_clips, tmp_path):
+    sound = hum(6, 5)
+    sound[40000:40010] = np.nan
+    soundfile.write(tmp_path / "nan.wav", sound, RATE_HZ, subtype="FLOAT")
+    plant.add("press", {"source": "file", "path": str(tmp_path / "nan.wav"), "speed": 1.0})
+    plant.call("enroll", "--clips", normal_clips, "--stream", "press")
+    with plant.daemon() as process, plant.client(process) as client, plant.subscriber() as subscriber:
+        books = receive_books(subscriber, "press")["anomaly"]
+        assert books["missing"] == 160
+        assert books["received"] == 6 * RATE_HZ - 160
+        assert_books_balance(client.call("status"))
+
+
+def test_a_second_daemon_on_the_same_state_is_refused(plant, day):
+    plant.add("press", {"source": "file", "path": str(day), "loop": True})
+    with plant.daemon() as process, plant.client(process):
+        second = plant.run("run")
+        assert second.returncode == 1
+        assert b"another daemon uses it" in second.stderr
+
+
+def test_an_open_bind_is_refused_with_the_code_for_configuration(plant, day):
+    plant.add("press", {"source": "file", "path": str(day)})
+    plant.settings["events"]["bind"] = "tcp://0.0.0.0:5999"
+    done = plant.run("run")
+    assert done.returncode == 78
+    assert b"without keys" in done.stderr
