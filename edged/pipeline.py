@@ -236,11 +236,11 @@ class KeywordSpotter:
         self.bank = bank
         self._hop_samples = spec.hop_samples
         model = bank.model
-        loose = np.full(len(model.templates), float(decision["loose_distance"]))
+        loose = np.full(len(model.words), float(decision["loose_distance"]))
         self._limits = loose if all_matches else model.limits(settings.threshold, settings.thresholds)
         hold = decision["loose_hold_frames" if all_matches else "hold_frames"]
         self._dtw = StreamingDtw(model.templates)
-        self._decider = KeywordDecider([len(t) for t in model.templates], self._limits.tolist(), int(hold))
+        self._decider = KeywordDecider(model.word_frames, self._limits, int(hold))
         self._origin = self._next_sample = self._epoch = -1
         self._n_frames = 0
 
@@ -254,7 +254,7 @@ class KeywordSpotter:
         n_valid = -(-(embedding.sample_end - embedding.sample_start) // self._hop_samples)
         trace = self._dtw.push(frames[:n_valid])
         self._n_frames = trace.frame + n_valid
-        found = self._decider.push(trace.frame, self.bank.model.normalised(trace.distances), trace.starts)
+        found = self._decider.push(trace.frame, *self.bank.model.combine(trace))
         return detections + tuple(self._detection(match) for match in found)
 
     def finish(self) -> tuple[Detection, ...]:
@@ -274,11 +274,10 @@ class KeywordSpotter:
             onset_sample=onset,
             offset_sample=offset,
             score=-match.distance,
-            threshold=-float(self._limits[match.template]),
+            threshold=-float(self._limits[match.word]),
             bank_version=self.bank.version,
-            keyword=self.bank.model.words[self.bank.model.word_of_template[match.template]],
+            keyword=self.bank.model.words[match.word],
             epoch=self._epoch,
-            details={"template": match.template},
         )
 
 

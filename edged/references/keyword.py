@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,7 +22,8 @@ from edged.references.bank import (
 )
 from edged.references.clips import Clip
 from edged.references.store import StoredBank
-from edged.score.keyword import KeywordModel, template_of_clip
+from edged.references.templates import template_of_clip
+from edged.score.keyword import KeywordModel
 
 MONITOR = "keyword"
 MAX_TEMPLATES = 500
@@ -98,9 +99,9 @@ def _templates(bundle: Bundle, clips: Sequence[tuple[Clip, Sequence[Embedding]]]
     for clip, embeddings in clips:
         rows = np.concatenate([_valid_rows(embedding, name, hop) for embedding in embeddings])
         try:
-            templates.append(template_of_clip(clip.samples, rows, hop))
+            templates.append(template_of_clip(clip.name, clip.samples, rows, hop))
         except EnrolmentError as error:
-            problems.append(f"{clip.name}: {error}")
+            problems.append(str(error))
     if problems:
         raise EnrolmentError(f"{len(problems)} clips refused, nothing enrolled:\n  " + "\n  ".join(problems))
     return templates
@@ -115,5 +116,5 @@ def _fitted(bundle: Bundle, records: Sequence[ClipRecord], templates: Sequence[F
     by_word: dict[str, list[Float32Array]] = {}
     for record, template in zip(records, templates, strict=True):
         by_word.setdefault(record.label, []).append(template)
-    background: Mapping[str, Any] = bundle.calibration
-    return KeywordModel.fit(by_word, background=background["background"], decision=bundle.manifest.decision)
+    limit = float(bundle.manifest.decision["limit_distance"])
+    return KeywordModel.fit(by_word, bundle.calibration["background"], limit)

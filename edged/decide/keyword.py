@@ -1,0 +1,98 @@
+"""From DTW columns to keyword matches: local minima below a limit, overlaps resolved to the best, none too short.
+
+A candidate is decided once no better overlapping one has come up for `hold_frames`; an overlapping better candidate
+makes it wait for that one's decision. The result is that of sorting all candidates by distance and keeping those that
+overlap no better one, with a delay that is bounded because distances only fall so far.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edged.flow import Float64Array
+
+Numbers = Sequence[float] | Float64Array
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A stretch that resembles a word; frames are counted since the last reset, the end is exclusive."""
+
+    word: int
+    frame_start: int
+    frame_end: int
+    distance: float
+
+    def overlaps(self, other: Candidate) -> bool:
+        """Whether the two share a frame."""
+        return min(self.frame_end, other.frame_end) > max(self.frame_start, other.frame_start)
+
+
+class KeywordDecider:
+    """Decides one stream; pure.
+
+    Args:
+        word_frames: length of each word.
+        limits: distance of each word at which it counts as found.
+        hold_frames: how long a candidate waits for a better one.
+    """
+
+    def __init__(self, word_frames: Numbers, limits: Numbers, hold_frames: int) -> None:
+        self._shortest = np.asarray(word_frames, dtype=np.float64) / 2.0
+        self._limits = np.asarray(limits, dtype=np.float64)
+        self._hold_frames = hold_frames
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget the stream; nothing spans a reset."""
+        self._before = np.full(len(self._limits), np.inf)  # distances two frames ago, and of the last frame
+        self._last = np.full(len(self._limits), np.inf)
+        self._last_starts = np.zeros(len(self._limits), dtype=np.int64)
+        self._pending: list[Candidate] = []
+        self._decided_until = 0
+
+    def push(self, frame: int, distances: Float64Array, starts: NDArray[np.int64]) -> list[Candidate]:
+        """Take consecutive columns, (n_frames, n_words) each, the first at ``frame``; return what is certain now."""
+        matches: list[Candidate] = []
+        for offset, (column, column_starts) in enumerate(zip(distances, starts, strict=True)):
+            self._collect(frame + offset, column)
+            self._before, self._last, self._last_starts = self._last, column, column_starts
+            matches += self._decide(frame + offset - self._hold_frames)
+        return matches
+
+    def flush(self, frame: int) -> list[Candidate]:
+        """End of the signal after ``frame`` frames: decide everything that is left."""
+        self._collect(frame, np.full(len(self._limits), np.inf))
+        matches: list[Candidate] = []
+        while self._pending:
+            matches += self._decide(max(candidate.frame_end for candidate in self._pending))
+        self.reset()
+        return sorted(matches, key=lambda match: match.frame_start)
+
+    def _collect(self, frame: int, column: Float64Array) -> None:
+        """Candidates that ended with the previous frame: local minima below the limit, and long enough."""
+        minimum = (self._last <= self._before) & (self._last < column) & (self._last < self._limits)
+        for word in np.flatnonzero(minimum):
+            start = int(self._last_starts[word])
+            if start >= self._decided_until and frame - start >= self._shortest[word]:
+                self._pending.append(Candidate(int(word), start, frame, float(self._last[word])))
+
+    def _decide(self, until: int) -> list[Candidate]:
+        """Matches among the candidates that ended at or before frame ``until``."""
+        matches: list[Candidate] = []
+        if all(candidate.frame_end > until for candidate in self._pending):
+            return matches
+        for candidate in sorted(self._pending, key=lambda c: (c.distance, c.frame_end, c.word)):
+            if candidate not in self._pending or candidate.frame_end > until:
+                continue
+            rivals = [other for other in self._pending if other is not candidate and other.overlaps(candidate)]
+            if any(other.distance < candidate.distance for other in rivals):
+                continue
+            matches.append(candidate)
+            self._pending = [c for c in self._pending if c is not candidate and not c.overlaps(candidate)]
+            self._decided_until = max(self._decided_until, candidate.frame_end)
+        return matches

@@ -1,0 +1,35 @@
+"""Log-mel spectra of groups of frames."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from edged.flow import Float32Array
+
+SILENCE_DB = -120.0
+"""What digital silence is taken for, in dB of full scale."""
+
+
+def log_mel_db(
+    signal: Float32Array, n_frames: int, weights: Float32Array, n_fft: int, hop_samples: int
+) -> Float32Array:
+    """Log-mel power of the first ``n_frames`` frames of ``signal``.
+
+    The result for a frame may depend in its last bit on how many frames are asked for at once (that is how BLAS is):
+    who needs exactness asks for the same number on the same grid every time.
+
+    Args:
+        signal: float32 (>= (n_frames - 1) * hop_samples + n_fft,), full scale = +-1.
+        weights: (n_mels, n_fft // 2 + 1) of :func:`edged.features.mel.mel_weights`.
+
+    Returns:
+        float32 (n_frames, n_mels), dB; a full-scale sine has about 0 dB in its band.
+    """
+    starts = np.arange(n_frames)[:, None] * hop_samples
+    frames = signal[starts + np.arange(n_fft)[None, :]]  # (n_frames, n_fft)
+    window = np.hanning(n_fft + 1)[:-1].astype(np.float32)
+    spectrum = np.fft.rfft(frames * window, axis=1)
+    scale = np.float32(2.0 / window.sum())
+    power = np.square(np.abs(spectrum).astype(np.float32) * scale)  # (n_frames, n_fft // 2 + 1)
+    floor = np.float32(10.0 ** (SILENCE_DB / 10.0))
+    return np.asarray(10.0 * np.log10(power @ weights.T + floor), dtype=np.float32)
