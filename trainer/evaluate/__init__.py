@@ -1,0 +1,1 @@
+"""Figures: how well a bundle or system does."""

@@ -1,0 +1,105 @@
+"""Sub-cluster AdaCos (thesis 3.4.1, eqs. 38-42): an angular margin loss with several fixed centres per class.
+
+The scale is set from the batch before the gradient is taken; no gradient flows through it. The loss needs mixup:
+without it the scale grows exponentially (Lemma 3.6).
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+
+def initial_scale(n_classes: int, n_centres: int) -> float:
+    """Scale at step 0 (eq. 38, first case).
+
+    >>> round(initial_scale(10, 16), 3)
+    7.169
+    """
+    return math.sqrt(2.0) * math.log(n_classes * n_centres - 1)
+
+
+def cosine_logits(embeddings: Tensor, centres: Tensor) -> Tensor:
+    """Cosine of every embedding with every centre: (batch, dim), (n_classes, n_centres, dim) -> (batch, J, C)."""
+    unit = F.normalize(embeddings, dim=1)
+    return torch.einsum("bd,jcd->bjc", unit, F.normalize(centres, dim=2))
+
+
+@torch.no_grad()
+def adaptive_scale(cosines: Tensor, labels: Tensor, previous_scale: Tensor) -> Tensor:
+    """The scale of this step (eq. 38 with 39 and 40).
+
+    The median angle is that of the mixed-up angles: each sample's angle to the centres of a class, averaged over the
+    class's centres and weighted by the sample's mixed label, so that it stays within [0, pi].
+
+    Args:
+        cosines: (batch, n_classes, n_centres).
+        labels: (batch, n_classes), rows sum to one.
+        previous_scale: scalar of the step before.
+
+    Returns:
+        scalar.
+    """
+    logits = previous_scale * cosines
+    largest = logits.max()
+    b_average = torch.exp(logits - largest).sum(dim=(1, 2)).mean()
+    angles = torch.arccos(cosines.clamp(-1.0, 1.0)).mean(dim=2)
+    median = torch.quantile((labels * angles).sum(dim=1), 0.5)
+    return (largest + torch.log(b_average)) / torch.cos(median.clamp(max=math.pi / 4))
+
+
+def subcluster_adacos_loss(cosines: Tensor, labels: Tensor, scale: Tensor) -> Tensor:
+    """Cross-entropy of the class probabilities, each the sum over the class's centres (eqs. 41, 42).
+
+    Args:
+        cosines: (batch, n_classes, n_centres).
+        labels: (batch, n_classes), rows sum to one.
+        scale: scalar, taken as a constant.
+
+    Returns:
+        scalar, mean over the batch.
+    """
+    log_centres = F.log_softmax((scale.detach() * cosines).flatten(1), dim=1).view_as(cosines)
+    log_classes = torch.logsumexp(log_centres, dim=2)  # (batch, n_classes)
+    return -(labels * log_classes).sum(dim=1).mean()
+
+
+class SubclusterAdaCos(nn.Module):
+    """The loss with its centres and its running scale.
+
+    Args:
+        n_classes: number of classes.
+        n_centres: centres per class (16 in chapter 5).
+        dim: embedding dimension.
+        trainable: whether the centres move; fixed, random and nearly orthogonal ones exclude trivial solutions (5.3.1).
+    """
+
+    centres: Tensor
+    scale: Tensor
+    has_started: Tensor
+
+    def __init__(self, n_classes: int, n_centres: int, dim: int, *, trainable: bool = False) -> None:
+        super().__init__()
+        if n_classes * n_centres < 3:
+            raise ValueError("sub-cluster AdaCos needs at least three centres in all")
+        centres = F.normalize(torch.randn(n_classes, n_centres, dim), dim=2)
+        self.centres = nn.Parameter(centres, requires_grad=trainable)
+        self.register_buffer("scale", torch.tensor(initial_scale(n_classes, n_centres)))
+        self.register_buffer("has_started", torch.tensor(False))
+
+    def forward(self, embeddings: Tensor, labels: Tensor) -> Tensor:
+        """(batch, dim), (batch, n_classes) -> scalar; in training the scale is updated first."""
+        cosines = cosine_logits(embeddings, self.centres)
+        if self.training:
+            self._update(cosines, labels)
+        return subcluster_adacos_loss(cosines, labels, self.scale)
+
+    @torch.no_grad()
+    def _update(self, cosines: Tensor, labels: Tensor) -> None:
+        """Step 0 keeps the initial scale."""
+        if bool(self.has_started):
+            self.scale.copy_(adaptive_scale(cosines, labels, self.scale))
+        self.has_started.fill_(True)
