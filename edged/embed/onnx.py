@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import onnxruntime as ort
 
-from edged.embed.bundle import Bundle, ModelSpec
+from edged.embed.bundle import Bundle, ModelSpec, TensorSpec
 from edged.errors import BundleError
 from edged.flow import Embedding, Float32Array, Segment
 
@@ -59,12 +59,8 @@ class OnnxEmbedder:
         if self._session is None or self._model is None:
             return {}
         feeds = {spec.name: segment.features[spec.name][np.newaxis] for spec in self._model.inputs}
-        names = [spec.name for spec in self._model.outputs]
-        outputs = {name: value[0] for name, value in zip(names, self._session.run(names, feeds), strict=True)}
-        for name, value in outputs.items():
-            if not np.isfinite(value).all():
-                raise BundleError(f"the model's output '{name}' is not finite", fix="verify or replace the bundle")
-        return outputs
+        values = self._session.run([spec.name for spec in self._model.outputs], feeds)
+        return {spec.name: _checked(value[0], spec) for spec, value in zip(self._model.outputs, values, strict=True)}
 
 
 def _open_session(path: Path, n_threads: int) -> ort.InferenceSession:
@@ -80,6 +76,13 @@ def _open_session(path: Path, n_threads: int) -> ort.InferenceSession:
         raise BundleError(f"{path}: cannot be loaded: {first_line}", fix="export the bundle again") from error
 
 
+def _checked(value: Float32Array, spec: TensorSpec) -> Float32Array:
+    if value.shape != spec.shape or not np.isfinite(value).all():
+        what = f"of shape {value.shape}, not {spec.shape}" if value.shape != spec.shape else "not finite"
+        raise BundleError(f"the model's output '{spec.name}' is {what}", fix="verify or replace the bundle")
+    return value
+
+
 def _check_signature(session: ort.InferenceSession, model: ModelSpec, directory: Path) -> None:
     for role, declared, actual in (
         ("input", model.inputs, session.get_inputs()),
@@ -87,6 +90,14 @@ def _check_signature(session: ort.InferenceSession, model: ModelSpec, directory:
     ):
         shapes = {node.name: tuple(node.shape[1:]) for node in actual}
         for spec in declared:
-            if shapes.get(spec.name) != spec.shape:
-                found = shapes.get(spec.name, "nothing of that name")
-                raise BundleError(f"{directory}: model {role} '{spec.name}' is {found}, manifest says {spec.shape}")
+            found = shapes.get(spec.name)
+            if found is None or not _fits(found, spec.shape):
+                shown = found if found is not None else "nothing of that name"
+                raise BundleError(f"{directory}: model {role} '{spec.name}' is {shown}, manifest says {spec.shape}")
+
+
+def _fits(found: tuple[int | str | None, ...], declared: tuple[int, ...]) -> bool:
+    """Whether a shape agrees with the manifest wherever the exporter fixed it; the rest is checked at every run."""
+    return len(found) == len(declared) and all(
+        not isinstance(size, int) or size == wanted for size, wanted in zip(found, declared, strict=True)
+    )
