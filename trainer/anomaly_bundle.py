@@ -34,10 +34,20 @@ def statistics_representations(spec: AnomalySpec) -> tuple[RepresentationSpec, .
     )
 
 
-def embedding_representation(dim: int, weight: float) -> RepresentationSpec:
-    """The network's output: cosine distance to k-means centres and targets (thesis 5.3.1)."""
-    params: dict[str, str | int | float | bool] = {"n_clusters": 16, "seed": 0}
-    return RepresentationSpec(name=EMBEDDING, source="model", dim=dim, backend="cosine", params=params, weight=weight)
+def embedding_representation(dim: int, weight: float, backend: str = "cosine") -> RepresentationSpec:
+    """The network's output.
+
+    Args:
+        backend: ``cosine`` to k-means centres and targets (thesis 5.3.1), ``shrinkage`` or ``density``.
+    """
+    params: dict[str, dict[str, str | int | float | bool]] = {
+        "cosine": {"n_clusters": 16, "seed": 0},
+        "shrinkage": {"standardise": True},
+        "density": {"metric": "cosine", "n_neighbours": 1, "max_ratio": 4.0},
+    }
+    return RepresentationSpec(
+        name=EMBEDDING, source="model", dim=dim, backend=backend, params=params[backend], weight=weight
+    )
 
 
 def write_anomaly_bundle(

@@ -1,0 +1,100 @@
+"""Training end to end on a few seconds of synthetic sound; recipes; the bundle it leaves."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile as sf
+
+from edged.embed.bundle import load_bundle
+from edged.embed.onnx import OnnxEmbedder
+from edged.errors import AudioError, ConfigError, UsageError
+from edged.features.anomaly import AnomalySpec, clip_segments
+from trainer.anomaly import RECIPES, AnomalyRecipe, AnomalyTrainingOptions, load_recipe, train_anomaly
+from trainer.data.corpus import CorpusDataset, recorded_segments, synthetic_segments, write_corpus
+from trainer.data.dcase import read_machine_tree
+
+TINY = AnomalyRecipe(max_epochs=1, batch_size=8, n_centres=2, synthetic_machines=1, noise_probability=0.5)
+
+
+def write_clip(path: Path, seed: int, seconds: float = 3.0) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    samples = 0.1 * np.random.default_rng(seed).standard_normal(int(16_000 * seconds))
+    sf.write(path, samples.astype(np.float32), 16_000)
+
+
+def test_training_leaves_a_bundle_that_embeds(tmp_path: Path) -> None:
+    for k in range(2):
+        write_clip(tmp_path / "data" / "fan" / "train" / f"normal_id_0{k}_00000000.wav", k)
+    write_clip(tmp_path / "noise" / "rain.wav", 9)
+    options = AnomalyTrainingOptions(
+        out=tmp_path / "bundle",
+        recipe=TINY,
+        run_directory=tmp_path / "run",
+        data=tmp_path / "data",
+        noise=tmp_path / "noise",
+        accelerator="cpu",
+        progress=False,
+        card="# card",
+    )
+    train_anomaly(options)
+    bundle = load_bundle(tmp_path / "bundle")
+    assert bundle.manifest.parity["onnx_vs_torch_max_relative_error"] <= 1e-4
+    assert bundle.manifest.training["classes"] == 7  # source, target and 3 faults of one machine, 2 recorded fans
+    segments = clip_segments(np.ones(4_000, np.float32), AnomalySpec.model_validate(bundle.manifest.features))
+    (embedding,) = OnnxEmbedder(bundle).embed(segments)
+    assert {spec.name: embedding.vectors[spec.name].shape for spec in bundle.manifest.representations} == {
+        spec.name: (spec.dim,) for spec in bundle.manifest.representations
+    }
+    assert (tmp_path / "run" / "last.ckpt").is_file()
+    assert (tmp_path / "run" / "metrics.csv").is_file()
+
+
+def test_nothing_to_train_on(tmp_path: Path) -> None:
+    recipe = TINY.model_copy(update={"synthetic_machines": 0})
+    with pytest.raises(UsageError, match="nothing to train on"):
+        train_anomaly(AnomalyTrainingOptions(out=tmp_path / "b", recipe=recipe, run_directory=tmp_path / "r"))
+
+
+def test_shipped_recipes_are_valid() -> None:
+    names = sorted(path.stem for path in RECIPES.glob("anomaly*.yaml"))
+    assert names == ["anomaly", "anomaly-thesis"]
+    assert load_recipe("anomaly-thesis").network == "dual-branch"
+    assert load_recipe("anomaly", max_epochs=3).max_epochs == 3
+
+
+def test_wrong_recipes_are_named(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="no recipe"):
+        load_recipe("dream")
+    (tmp_path / "r.yaml").write_text("colour: blue\n")
+    with pytest.raises(ConfigError, match="colour"):
+        load_recipe(str(tmp_path / "r.yaml"))
+
+
+def test_recordings_become_whole_segments(tmp_path: Path) -> None:
+    write_clip(tmp_path / "fan" / "train" / "normal_id_00_00000000.wav", 0, seconds=2.5)
+    write_clip(tmp_path / "fan" / "train" / "normal_id_00_00000001.wav", 1, seconds=0.4)
+    write_clip(tmp_path / "fan" / "test" / "anomaly_id_00_00000000.wav", 2)
+    segments = list(recorded_segments(read_machine_tree(tmp_path), 16_000, repeats=2))
+    assert [len(samples) for _, samples in segments] == [16_000] * 6
+    assert {label for label, _ in segments} == {"fan/00"}
+
+
+def test_corpus_keeps_classes_and_samples(tmp_path: Path) -> None:
+    segments = [("a", np.full(100, 0.5, np.float32)), ("b", np.zeros(100, np.float32))]
+    corpus = write_corpus(tmp_path / "c.npy", segments, 5, 100)
+    dataset = CorpusDataset(corpus)
+    assert (len(dataset), corpus.names) == (2, ("a", "b"))
+    np.testing.assert_allclose(dataset[0]["signals"], 0.5, atol=1e-4)
+    assert dataset[1]["classes"] == 1
+
+
+def test_one_class_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(AudioError, match="1 classes"):
+        write_corpus(tmp_path / "c.npy", [("a", np.zeros(10, np.float32))], 1, 10)
+
+
+def test_synthetic_classes_are_machines_domains_and_faults() -> None:
+    labels = [label for label, _ in synthetic_segments(1, 5, [], clips_per_class=(1, 1, 1), n_faults=2)]
+    assert len(labels) == 4
+    assert labels[:2] == ["rotating-000/source/normal", "rotating-000/target/normal"]
