@@ -46,7 +46,7 @@ class Plant:
         self.environment = {**os.environ, "PYTHONPATH": _python_path()}
 
     def add(self, stream, device, monitors=None):
-        anomaly = {"bundle": self.bundle, "onset_segments": 2, "onset_window": 3}
+        anomaly = {"bundle": self.bundle, "onset_segments": 2, "onset_window": 3, "threshold": 10.0}
         self.settings["devices"][stream] = device
         self.settings["streams"][stream] = {"device": stream, "monitors": monitors or {"anomaly": anomaly}}
 

@@ -42,7 +42,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, np.ndarray]:
         for name in ("alpha", "omega"):
             enroll_paths(assembly, store, "fan", [folder / name], keyword=name)
     spoken, _ = sentence(["omega", "alpha", "other", "alpha"], seed=5)
-    fault = np.concatenate([machine(14, 90), machine(20, 91, fault=True), machine(16, 92)])
+    fault = np.concatenate([machine(14, 90), machine(20, 91, fault=True), machine(36, 92)])
     signal = np.concatenate([fault, np.resize(spoken, 8 * RATE_HZ)])
     return folder, signal.astype(np.float32)
 
