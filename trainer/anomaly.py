@@ -27,7 +27,7 @@ from trainer.anomaly_bundle import (
     write_anomaly_bundle,
 )
 from trainer.anomaly_objective import AnomalyObjective
-from trainer.data.clips import NOT_FOR_TRAINING, read_clip
+from trainer.data.clips import NOT_FOR_TRAINING, read_clip, rms
 from trainer.data.corpus import (
     Corpus,
     CorpusDataset,
@@ -44,7 +44,7 @@ from trainer.models.dual_branch import DualBranch
 from trainer.training import TrainingSettings, fit
 
 RECIPES = Path(__file__).parent / "recipes"
-CLIPS_PER_SYNTHETIC_MACHINE = 20
+CLIPS_PER_SYNTHETIC_MACHINE = 29
 
 
 class AnomalyRecipe(BaseModel):
@@ -90,7 +90,7 @@ class AnomalyTrainingOptions:
         out: directory of the bundle.
         data: tree of recordings (DCASE or MIMII layout), or None for synthetic machines alone.
         noise: directory of background recordings, or None.
-        exclude: parts of paths below `data` that are left out (``fan/id_00``).
+        exclude: parts of paths; recordings and noises that hold one are left out (``fan_id_00``).
         recipe: see `load_recipe`.
         run_directory: checkpoints, metrics and the corpus.
         seed: of weights, sampling and augmentation.
@@ -140,7 +140,7 @@ def train_anomaly(options: AnomalyTrainingOptions) -> Bundle:
     """
     recipe, spec = options.recipe, network_spec(options.recipe)
     pl.seed_everything(options.seed, workers=True, verbose=False)
-    noises = _noise_clips(options.noise)
+    noises = _noise_clips(options)
     corpus = build_corpus(options, spec, noises)
     network = build_network(recipe)
     loss = SubclusterAdaCos(len(corpus.names), recipe.n_centres, network.dim)
@@ -205,18 +205,22 @@ def build_corpus(options: AnomalyTrainingOptions, spec: AnomalySpec, noises: lis
 def _recordings(options: AnomalyTrainingOptions) -> list[MachineClip]:
     if options.data is None:
         return []
-    kept = [c for c in read_machine_tree(options.data) if not any(part in str(c.path) for part in options.exclude)]
-    return [clip for clip in kept if clip.split == "train" and clip.condition == "normal"]
+    clips = [clip for clip in read_machine_tree(options.data) if not _excluded(clip.path, options)]
+    return [clip for clip in clips if clip.split == "train" and clip.condition == "normal"]
 
 
-def _noise_clips(directory: Path | None) -> list[Float32Array]:
-    """All background recordings but those whose licence keeps them out."""
-    if directory is None:
+def _noise_clips(options: AnomalyTrainingOptions) -> list[Float32Array]:
+    """All audible background recordings but the excluded ones."""
+    if options.noise is None:
         return []
-    paths = [p for p in sorted(directory.rglob("*")) if p.suffix in SUFFIXES and p.stem not in NOT_FOR_TRAINING]
+    paths = [p for p in sorted(options.noise.rglob("*")) if p.suffix in SUFFIXES and not _excluded(p, options)]
     if not paths:
-        raise AudioError(f"{directory}: holds no {', '.join(SUFFIXES)} files", fix="name a folder of noise recordings")
-    return [clip for clip in map(read_clip, paths) if float(abs(clip).max()) > 1e-3]
+        raise AudioError(f"{options.noise}: holds no {', '.join(SUFFIXES)} files", fix="name a folder of recordings")
+    return [clip for clip in map(read_clip, paths) if rms(clip) > 1e-4]
+
+
+def _excluded(path: Path, options: AnomalyTrainingOptions) -> bool:
+    return any(part in str(path) for part in (*options.exclude, *NOT_FOR_TRAINING))
 
 
 def _n_samples(path: Path) -> int:

@@ -19,7 +19,7 @@ from edged.features.anomaly import repeat_to_length
 from edged.flow import Float32Array
 from trainer.data.clips import read_clip
 from trainer.data.dcase import MachineClip
-from trainer.data.machine_kinds import Fault
+from trainer.data.machine_kinds import Fault, OperatingPoint
 from trainer.data.machine_synth import NORMAL, draw_plant, render_clip
 
 FULL_SCALE = 32767.0
@@ -83,17 +83,21 @@ def write_corpus(path: Path, segments: Iterable[Labelled], n_segments: int, segm
     return Corpus(store[: len(labels)], classes, names)
 
 
+VARIED = OperatingPoint(speed=0.1, load=0.15)
+"""Training machines change speed and load from clip to clip, so that the embedding does not mistake it for a fault."""
+
+
 def synthetic_segments(
     n_machines: int,
     seed: int,
     noises: Sequence[Float32Array],
-    clips_per_class: tuple[int, int, int] = (6, 5, 3),
+    clips_per_class: tuple[int, int, int] = (8, 6, 5),
     n_faults: int = 3,
 ) -> Iterator[Labelled]:
-    """Machines of every kind: healthy in the source and in a target domain, and with some faults.
+    """Machines of every kind: healthy in two acoustic domains, and with some faults.
 
-    Every machine, domain and fault is a class of its own. Faults make the embedding sensitive to what wear sounds
-    like; nothing that is judged later is seen.
+    A class is a machine in one state: healthy, whatever its speed, load, room and background, or with one fault. So the
+    embedding learns to tell states apart through everything else that changes.
 
     Args:
         clips_per_class: healthy source, healthy target, each fault.
@@ -102,15 +106,17 @@ def synthetic_segments(
     n_source, n_target, n_faulty = clips_per_class
     for index, item in enumerate(draw_plant(n_machines, seed)):
         rng = np.random.default_rng((seed, index, 9))
-        for k in range(n_source):
-            yield f"{item.name}/source/{NORMAL}", render_clip(item, (seed, index, 0, k), noises=noises)
-        for k in range(n_target):
-            yield f"{item.name}/target/{NORMAL}", render_clip(item, (seed, index, 1, k), domain=1, noises=noises)
+        for domain, n_clips in enumerate((n_source, n_target)):
+            for k in range(n_clips):
+                place = (seed, index, domain, k)
+                yield f"{item.name}/{NORMAL}", render_clip(item, place, domain=domain, noises=noises, drift=VARIED)
         for number, name in enumerate(rng.choice(item.machine.FAULTS, n_faults, replace=False)):
             for k in range(n_faulty):
-                fault = Fault(str(name), rng.uniform(0.3, 1.0))
-                clip = render_clip(item, (seed, index, 2 + number, k), fault=fault, noises=noises)
-                yield f"{item.name}/source/{name}", clip
+                fault, place = Fault(str(name), rng.uniform(0.3, 1.0)), (seed, index, 2 + number, k)
+                yield (
+                    f"{item.name}/{name}",
+                    render_clip(item, place, domain=k % 2, fault=fault, noises=noises, drift=VARIED),
+                )
 
 
 def recorded_segments(clips: Iterable[MachineClip], segment_samples: int, repeats: int = 1) -> Iterator[Labelled]:

@@ -3,7 +3,7 @@
     2020   <machine>/<train|test>/<normal|anomaly>_id_<NN>_<number>.wav
     2021+  <machine>/<split>/section_<NN>_<source|target>_<train|test>_<normal|anomaly>_<number>[_<attributes>].wav
     eval   <machine>/test/section_<NN>_<number>.wav                       (domain and condition not told)
-    MIMII  <machine>/id_<NN>/<normal|abnormal>/<number>.wav
+    MIMII  <machine>/id_<NN>/<normal|abnormal>/<number>.wav, also with <machine>_id_<NN> as one folder
 
 Attributes come from the file name and, where present, from `<machine>/attributes_<NN>.csv` (2022, 2023).
 """
@@ -31,7 +31,7 @@ _YEAR_2021 = re.compile(
     r"(?:_(?P<attributes>.+))?"
 )
 _EVALUATION = re.compile(r"section_(?P<section>\d\d)_\d+")
-_MIMII_FOLDER = re.compile(r"id_(?P<section>\d\d)")
+_MIMII_FOLDER = re.compile(r"(?:(?P<machine>.+)_)?id_(?P<section>\d\d)")
 
 
 @dataclass(frozen=True)
@@ -113,15 +113,15 @@ def _year_2020(path: Path, folders: tuple[str, ...], match: re.Match[str]) -> Ma
 
 
 def _mimii(path: Path, folders: tuple[str, ...]) -> MachineClip | None:
-    if len(folders) < 3 or folders[-1] not in {"normal", "abnormal"}:
+    if len(folders) < 2 or folders[-1] not in {"normal", "abnormal"}:
         return None
     match = _MIMII_FOLDER.fullmatch(folders[-2])
     if match is None:
         return None
-    normal = folders[-1] == "normal"
-    return MachineClip(
-        path, folders[-3], match["section"], "source", "train" if normal else "test", "normal" if normal else "anomaly"
-    )
+    machine = match["machine"] or _machine(folders[:-2])
+    if folders[-1] == "normal":
+        return MachineClip(path, machine, match["section"], "source", "train", "normal")
+    return MachineClip(path, machine, match["section"], "source", "test", "anomaly")
 
 
 def _machine(folders: tuple[str, ...]) -> str:

@@ -18,6 +18,8 @@ from trainer.data.machine_kinds import KINDS, Fault, Machine, OperatingPoint, dr
 from trainer.data.synth_sound import Room
 
 NORMAL = "normal"
+STEADY = OperatingPoint(speed=0.01, load=0.03)
+"""How much speed and load of a machine at one operating point differ from clip to clip."""
 
 
 @dataclass(frozen=True)
@@ -76,6 +78,7 @@ def render_clip(
     noises: Sequence[Float32Array] = (),
     duration_s: float = 10.0,
     rms: float = 0.03,
+    drift: OperatingPoint = STEADY,
 ) -> Float32Array:
     """One recording.
 
@@ -86,6 +89,7 @@ def render_clip(
         fault: what is broken, or None.
         noises: recordings of any length; one of them passes by in the background of every other clip.
         rms: level of the result; a fault is not given away by loudness.
+        drift: standard deviations of the relative changes of speed and load from clip to clip.
 
     Returns:
         float32 (n_samples,).
@@ -93,8 +97,9 @@ def render_clip(
     rng = np.random.default_rng(tuple(seed))
     n_samples = int(duration_s * SAMPLE_RATE_HZ)
     place = item.domains[domain]
-    drift = OperatingPoint(place.point.speed * rng.normal(1.0, 0.01), place.point.load * rng.normal(1.0, 0.03))
-    heard = sound.in_room(item.machine.render(n_samples, drift, fault, rng), place.room)
+    speed, load = (max(0.3, rng.normal(1.0, spread)) for spread in (drift.speed, drift.load))
+    point = OperatingPoint(place.point.speed * speed, place.point.load * load)
+    heard = sound.in_room(item.machine.render(n_samples, point, fault, rng), place.room)
     background = _background(n_samples, place, noises, rng)
     gain = 10.0 ** (-(place.snr_db + rng.normal(0.0, 1.0)) / 20.0)
     return np.asarray(rms * sound.unit_rms(sound.unit_rms(heard) + np.float32(gain) * background), np.float32)

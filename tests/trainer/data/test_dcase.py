@@ -62,6 +62,11 @@ def test_mimii(tmp_path: Path) -> None:
     assert facts(abnormal) == ("fan", "00", "source", "test", "anomaly", "")
 
 
+def test_mimii_with_one_folder_per_machine(tmp_path: Path) -> None:
+    (clip,) = read_machine_tree(tree(tmp_path, "slider_id_04/normal/00000000.flac"))
+    assert facts(clip) == ("slider", "04", "source", "train", "normal", "")
+
+
 def test_classes_come_from_normal_training_clips(tmp_path: Path) -> None:
     root = tree(
         tmp_path,
