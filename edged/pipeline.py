@@ -10,6 +10,7 @@ worker can embed the segments of all streams in one batch.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from typing import Protocol, TypeVar
 
@@ -65,7 +66,52 @@ class Monitor(Protocol):
         """
 
 
-class AnomalyMonitor:
+class Featuriser(Protocol):
+    """A front end: pure, and exact for any cutting of the signal."""
+
+    def push(self, block: Block) -> list[Segment]:
+        """Segments that this block completes; nothing spans a gap."""
+
+    def flush(self) -> list[Segment]:
+        """End of the signal: the last segments."""
+
+
+class _FrontHalf(ABC):
+    """What both monitors do before the embedder: features, and the books."""
+
+    def __init__(self, stream: str, bundle: Bundle, features: Featuriser) -> None:
+        self.stream = stream
+        self.bundle = bundle
+        self.accounting = Accounting()
+        self._features = features
+
+    @property
+    @abstractmethod
+    def bank_version(self) -> int:
+        """Version of the references in use; 0 while nothing is enrolled."""
+
+    def push(self, block: Block) -> list[Segment]:
+        """Segments that this block completes and that are worth embedding."""
+        segments = self._features.push(block)
+        self.accounting.advance(block, segments)
+        return self._worth_embedding(segments)
+
+    def flush(self) -> list[Segment]:
+        """End of the signal: the last segments."""
+        segments = self._features.flush()
+        self.accounting.finish(segments)
+        return self._worth_embedding(segments)
+
+    def _worth_embedding(self, segments: list[Segment]) -> list[Segment]:
+        """Nothing, while nothing is enrolled that it could be compared with: such segments are done with here."""
+        if self.bank_version:
+            return segments
+        for segment in segments:
+            self.accounting.score(Embedding(segment.sample_start, segment.sample_end, {}, segment.epoch))
+        return []
+
+
+class AnomalyMonitor(_FrontHalf):
     """Says when a stream does not sound as it normally does.
 
     Args:
@@ -79,11 +125,8 @@ class AnomalyMonitor:
 
     def __init__(self, stream: str, bundle: Bundle, settings: AnomalySettings, bank: AnomalyBank | None = None) -> None:
         spec = checked_spec(AnomalySpec.model_validate(bundle.manifest.features), bundle)
-        self.stream = stream
-        self.bundle = bundle
-        self.accounting = Accounting()
+        super().__init__(stream, bundle, AnomalyFeatures(spec))
         self._settings = settings
-        self._features = AnomalyFeatures(spec)
         self._hysteresis = Hysteresis(_hysteresis_settings(settings, spec))
         self._bank = bank
 
@@ -104,18 +147,6 @@ class AnomalyMonitor:
         if isinstance(bank, KeywordBank):
             raise StateError(f"{self.stream}: keyword references cannot serve an anomaly monitor")
         self._bank = bank
-
-    def push(self, block: Block) -> list[Segment]:
-        """Segments that this block completes."""
-        segments = self._features.push(block)
-        self.accounting.advance(block, segments)
-        return segments
-
-    def flush(self) -> list[Segment]:
-        """End of the signal: the last segment."""
-        segments = self._features.flush()
-        self.accounting.finish(segments)
-        return segments
 
     def accept(self, embedding: Embedding) -> Outcome:
         """Score, then decide."""
@@ -148,7 +179,7 @@ class AnomalyMonitor:
         )
 
 
-class KeywordMonitor:
+class KeywordMonitor(_FrontHalf):
     """Says which enrolled word was spoken, from when to when.
 
     Args:
@@ -171,12 +202,9 @@ class KeywordMonitor:
         all_matches: bool = False,
     ) -> None:
         self._spec = checked_spec(KeywordSpec.model_validate(bundle.manifest.features), bundle)
-        self.stream = stream
-        self.bundle = bundle
-        self.accounting = Accounting()
+        super().__init__(stream, bundle, KeywordFeatures(self._spec))
         self._settings = settings
         self._all_matches = all_matches
-        self._features = KeywordFeatures(self._spec)
         self._frames_name = bundle.manifest.representations[0].name
         self._leftover: tuple[Detection, ...] = ()
         self._spotter: KeywordSpotter | None = None
@@ -195,18 +223,6 @@ class KeywordMonitor:
             self._leftover += self._spotter.finish()
         decision, settings = self.bundle.manifest.decision, self._settings
         self._spotter = KeywordSpotter(bank, decision, settings, self._spec, self._all_matches) if bank else None
-
-    def push(self, block: Block) -> list[Segment]:
-        """Segments that this block completes."""
-        segments = self._features.push(block)
-        self.accounting.advance(block, segments)
-        return segments
-
-    def flush(self) -> list[Segment]:
-        """End of the signal: the last segments."""
-        segments = self._features.flush()
-        self.accounting.finish(segments)
-        return segments
 
     def accept(self, embedding: Embedding) -> Outcome:
         """Warp the new frames onto all templates, then decide."""

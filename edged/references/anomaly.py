@@ -17,6 +17,7 @@ from edged.references.bank import (
     ClipRecord,
     bundle_facts,
     check_same_bundle,
+    fresh_clips,
     record_of,
     records_as_facts,
     records_of_facts,
@@ -67,10 +68,7 @@ def extended_bank(
     Raises:
         EnrolmentError: all clips are enrolled already, or the bank would grow beyond its bound.
     """
-    known = {record.sha256 for record in current.clips} if current else set()
-    fresh = [(clip, embeddings) for clip, embeddings in clips if clip.sha256 not in known]
-    if not fresh:
-        raise EnrolmentError("every one of these clips is enrolled already")
+    fresh = fresh_clips(current.clips if current else (), clips)
     old_records = current.clips if current else ()
     records = (*old_records, *(record_of(clip, domain) for clip, _ in fresh))
     names = [spec.name for spec in bundle.manifest.representations]

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime, timezone
 from typing import Any
 
 from edged.embed.bundle import Bundle
-from edged.errors import StateError
+from edged.errors import EnrolmentError, StateError
+from edged.flow import Embedding
 from edged.references.clips import Clip
 
 
@@ -32,6 +33,21 @@ def record_of(clip: Clip, label: str) -> ClipRecord:
     """The record of a clip enrolled now."""
     now = datetime.now(timezone.utc).isoformat(timespec="seconds")
     return ClipRecord(clip.name, clip.sha256, label, round(clip.duration_s, 3), now)
+
+
+def fresh_clips(
+    enrolled: Sequence[ClipRecord], clips: Sequence[tuple[Clip, Sequence[Embedding]]]
+) -> list[tuple[Clip, Sequence[Embedding]]]:
+    """Those of the embedded clips that are not enrolled yet.
+
+    Raises:
+        EnrolmentError: all of them are.
+    """
+    known = {record.sha256 for record in enrolled}
+    fresh = [(clip, embeddings) for clip, embeddings in clips if clip.sha256 not in known]
+    if not fresh:
+        raise EnrolmentError("every one of these clips is enrolled already")
+    return fresh
 
 
 def bundle_facts(bundle: Bundle) -> dict[str, str]:

@@ -16,6 +16,7 @@ from edged.references.bank import (
     ClipRecord,
     bundle_facts,
     check_same_bundle,
+    fresh_clips,
     record_of,
     records_as_facts,
     records_of_facts,
@@ -61,10 +62,7 @@ def extended_bank(
     Raises:
         EnrolmentError: a clip holds no usable word, all are enrolled already, or there would be too many.
     """
-    known = {record.sha256 for record in current.clips} if current else set()
-    fresh = [(clip, embeddings) for clip, embeddings in clips if clip.sha256 not in known]
-    if not fresh:
-        raise EnrolmentError("every one of these clips is enrolled already")
+    fresh = fresh_clips(current.clips if current else (), clips)
     records = (*(current.clips if current else ()), *(record_of(clip, word) for clip, _ in fresh))
     templates = (*(current.templates if current else ()), *_templates(bundle, fresh))
     if len(templates) > MAX_TEMPLATES:
