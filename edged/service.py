@@ -71,7 +71,7 @@ class Service:
         self._started_ns = self._clock.monotonic_ns()
         self._commands: queue.SimpleQueue[Command] = queue.SimpleQueue()
         self._running = ExitStack()
-        self._stop_by_s = 0.0
+        self._stop_by_s: float | None = None
         self._assembly = Assembly(config)
         self.streams: dict[str, Stream] = {}
         self.devices: dict[str, Device] = {}
@@ -121,7 +121,6 @@ class Service:
 
     def stop(self) -> None:
         """Everything in reverse: no more sound, score what came, publish it, end. Within 5 s."""
-        self._stop_by_s = time.monotonic() + STOP_WITHIN_S
         self._running.close()
         _log.info("stopped")
 
@@ -196,6 +195,9 @@ class Service:
     # -- stopping ------------------------------------------------------------------------------------------------------
 
     def _left_s(self, reserve_s: float) -> float:
+        """What is left of the time to stop, which runs from the first time anybody asks."""
+        if self._stop_by_s is None:
+            self._stop_by_s = time.monotonic() + STOP_WITHIN_S
         return max(0.1, self._stop_by_s - time.monotonic() - reserve_s)
 
     def _stop_devices(self) -> None:

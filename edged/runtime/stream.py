@@ -86,6 +86,7 @@ class Stream:
             "level_dbfs": round(self.health.level_dbfs, 1),
             "heard": self.heard_samples,
             "queued": self.inbox.queued_samples,
+            "overflowed": self.inbox.overflowed_samples,
             "banks": {monitor.name: monitor.bank_version for monitor in self.monitors},
             "samples": self.books,
         }

@@ -6,6 +6,9 @@ import numpy as np
 import pytest
 import soundfile
 
+from edged.assembly import Assembly
+from edged.references.enroll import enroll_paths
+from edged.references.store import BankStore
 from tests.integration.helpers import RATE_HZ, assert_books_balance, hum, receive_books, receive_until
 
 N_NORMAL_S, N_FAULT_S = 8, 6
@@ -117,3 +120,25 @@ def test_an_open_bind_is_refused_with_the_code_for_configuration(plant, day):
     done = plant.run("run")
     assert done.returncode == 78
     assert b"without keys" in done.stderr
+
+
+def test_sighup_takes_over_what_others_enrolled(plant, day, normal_clips):
+    """The state is written without asking the daemon, as a restored backup would be."""
+    plant.add("press", {"source": "file", "path": str(day), "speed": 1.0, "loop": True})
+    with plant.daemon() as process, plant.client(process), plant.subscriber() as subscriber:
+        with BankStore(plant.config.state_path) as store:
+            enroll_paths(Assembly(plant.config), store, "press", [normal_clips])
+        process.send_signal(signal.SIGHUP)
+        changed = receive_until(subscriber, lambda event: event.get("subject") == "bank")[-1]
+        assert (changed["stream"], changed["state"]) == ("press", "1")
+
+
+def test_sigterm_while_the_worker_is_busy_stops_within_5_s_too(plant, normal_clips, tmp_path):
+    soundfile.write(tmp_path / "long.wav", np.tile(hum(10, 3), 60), RATE_HZ, subtype="PCM_16")
+    plant.add("press", {"source": "file", "path": str(tmp_path / "long.wav"), "speed": 0, "loop": True})
+    plant.call("enroll", "--clips", normal_clips, "--stream", "press")
+    with plant.daemon() as process, plant.client(process), plant.subscriber() as subscriber:
+        receive_until(subscriber, lambda event: event["kind"] == "score")
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(5.0) == 0
+    assert plant.journal()[-1]["state"] == "stopped"
