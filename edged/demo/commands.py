@@ -52,6 +52,11 @@ class Enrolment:
             raise DemoError(f"`{self.command}` failed: {errors.strip()}")
         return dict(json.loads(output))
 
+    def end(self) -> None:
+        """Stop it if it is still at work."""
+        self.process.kill()
+        self.process.communicate()
+
     @property
     def wall_s(self) -> float:
         """How long it has been at work."""

@@ -52,14 +52,15 @@ class Pump:
         """The pump at its microphone, about RMS 1."""
         n_samples = len(load)
         low_hz, full_hz = self.shaft_hz
-        shaft_hz = (low_hz + (full_hz - low_hz) * load) * (1 + 0.008 * wander(n_samples, 2.5, rng))
+        shaft_hz = (low_hz + (full_hz - low_hz) * load) * (1 + 0.005 * wander(n_samples, 1.0, rng))
         shaft = harmonics(shaft_hz, [0.5 / k for k in range(1, 9)])
         blade_pass = harmonics(shaft_hz * self.blades, [0.55, 0.3, 0.2, 0.12, 0.08])
         flow = shaped_noise(n_samples, [(60, -20), (300, 0), (1200, -6), (3000, -22), (8000, -36)], rng)
         surge = shaped_noise(n_samples, [(200, -30), (900, -6), (2200, 0), (5000, -16), (8000, -30)], rng)
-        blade_level, flow_level = (1 + 0.25 * wander(n_samples, 3.0, rng) for _ in range(2))
+        blade_level, flow_level = (1 + 0.2 * wander(n_samples, 1.0, rng) for _ in range(2))
         normal = 0.5 * shaft + 0.6 * blade_level * blade_pass + flow_level * (0.6 * flow + 0.4 * load * surge)
-        return np.asarray(normal + 0.6 * fault * self._clicks(shaft_hz, rng), np.float32)
+        clicks = 0.35 * fault * self._clicks(shaft_hz, rng) if fault.any() else 0.0
+        return np.asarray(normal + clicks, np.float32)
 
     def _clicks(self, shaft_hz: Float32Array, rng: np.random.Generator) -> Float32Array:
         turns = np.cumsum(shaft_hz, dtype=np.float64) / SAMPLE_RATE_HZ
@@ -97,15 +98,19 @@ class Press:
         n_samples = len(load)
         motor = harmonics(np.full(n_samples, 49.6, np.float32), [0.5, 0.3, 0.25, 0.1, 0.1, 0.05])
         gears = shaped_noise(n_samples, [(80, -10), (400, 0), (1500, -14), (4000, -34), (8000, -44)], rng)
-        leak = shaped_noise(n_samples, [(500, -40), (2500, -14), (4500, 0), (6500, -3), (8000, -9)], rng)
-        gear_level, leak_level = (1 + 0.25 * wander(n_samples, 3.0, rng) for _ in range(2))
+        gear_level = 1 + 0.2 * wander(n_samples, 1.0, rng)
         idle = 0.35 * motor + (0.35 + 0.25 * load) * gear_level * gears
-        return np.asarray(idle + self._strokes(load, rng) + 0.08 * fault * leak_level * leak, np.float32)
+        leak = 0.045 * fault * self._leak(n_samples, rng) if fault.any() else 0.0
+        return np.asarray(idle + self._strokes(load, rng) + leak, np.float32)
+
+    def _leak(self, n_samples: int, rng: np.random.Generator) -> Float32Array:
+        hiss = shaped_noise(n_samples, [(500, -40), (2500, -14), (4500, 0), (6500, -3), (8000, -9)], rng)
+        return hiss * (1 + 0.2 * wander(n_samples, 1.0, rng))
 
     def _strokes(self, load: Float32Array, rng: np.random.Generator) -> Float32Array:
         """Impact, ringing frame, and the exhaust's puff a moment later."""
         times_s = self._stroke_times_s(load, rng)
-        strength = rng.uniform(0.75, 1.25, len(times_s))
+        strength = rng.uniform(0.85, 1.15, len(times_s))
         low, mid, high = self.frame_hz
         frame = ringing_response([(low, 0.09, 1.0), (mid, 0.05, 0.8), (high, 0.03, 0.6), (high * 1.9, 0.015, 0.4)])
         impacts = filtered(pulses(len(load), times_s, 60.0 * strength), frame)

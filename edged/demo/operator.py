@@ -36,8 +36,7 @@ class Operator:
     def give_up(self) -> None:
         """End commands that are still at work."""
         for enrolment in self.enrolling:
-            enrolment.process.kill()
-            enrolment.process.wait()
+            enrolment.end()
 
     def _has_seen_enough(self, record: Record) -> bool:
         alarms = [said for said in record.said if said.kind == "onset" and said.at_s > self._shift_s]

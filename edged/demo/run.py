@@ -23,7 +23,14 @@ from edged.demo.scene import Scene, drawn_scene
 from edged.demo.timeline import HALL, KEYWORD, MACHINES
 from edged.demo.view import PlainView, SilentView, View, plain_console
 from edged.demo.watch import Watch
-from edged.demo.workspace import Workspace, furnish
+from edged.demo.workspace import (
+    SOURCE_LABEL,
+    WORD_LABEL,
+    Workspace,
+    write_clips,
+    write_configuration,
+    write_scene,
+)
 from edged.errors import UsageError
 from edged.events.subscriber import Subscriber
 
@@ -41,9 +48,7 @@ def run_demo(*, speed: float, seed: int, keep: Path | None, plain: bool, as_json
     view = _chosen_view(scene, speed, plain=plain, as_json=as_json)
     with _sigterm_as_ctrl_c(), _workspace(keep) as workspace, view:
         started = time.monotonic()
-        view.step(f"making a plant hall of {scene.timeline.duration_s / 60:.1f} minutes, seed {seed}")
-        furnish(workspace, scene, speed)
-        _enrol_first(workspace, view)
+        _prepare(workspace, scene, speed, view)
         record = _watched(workspace, scene, view)
         rows = judged(scene.timeline, record)
         wall_s = time.monotonic() - started
@@ -53,24 +58,29 @@ def run_demo(*, speed: float, seed: int, keep: Path | None, plain: bool, as_json
     return 0 if all(row.good for row in rows) else 1
 
 
-def _enrol_first(workspace: Workspace, view: View) -> None:
-    """Before the daemon runs: both machines' normal sound, and the word."""
-    enrolments = [start_enrolment(workspace, stream, "normal", "--source") for stream in MACHINES]
-    enrolments.append(start_enrolment(workspace, HALL, "word", "--keyword", KEYWORD))
+def _prepare(workspace: Workspace, scene: Scene, speed: float, view: View) -> None:
+    """Before the daemon runs: enrol both machines' normal sound and the word, and make the scene meanwhile."""
+    view.step("making the clips that an engineer would have recorded")
+    write_configuration(workspace, speed)
+    write_clips(workspace, scene)
+    enrolments = [start_enrolment(workspace, stream, SOURCE_LABEL, "--source") for stream in MACHINES]
+    enrolments.append(start_enrolment(workspace, HALL, WORD_LABEL, "--keyword", KEYWORD))
     try:
         for enrolment in enrolments:
-            view.step(enrolment.command)
+            view.step(f"$ {enrolment.command}")
+        view.step(f"making {scene.timeline.duration_s / 60:.1f} minutes of a plant hall, seed {scene.seed}")
+        write_scene(workspace, scene)
+        for enrolment in enrolments:
             report = enrolment.report()
-            view.step(f"  {report['added_clips']} clips -> bank {report['version']} of {enrolment.stream}")
+            view.step(f"{enrolment.stream}: {report['added_clips']} clips enrolled, bank {report['version']}")
     finally:
         for enrolment in enrolments:
-            enrolment.process.kill()
-            enrolment.process.wait()
+            enrolment.end()
 
 
 def _watched(workspace: Workspace, scene: Scene, view: View) -> Record:
     """What the daemon said about the whole scene."""
-    view.step("edged run --config edged.yaml")
+    view.step("$ edged run --config edged.yaml")
     with Daemon(workspace) as daemon:
         daemon.wait_until_publishing()
         endpoints = (workspace.events_endpoint, workspace.control_endpoint)

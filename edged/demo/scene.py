@@ -10,7 +10,7 @@ import numpy as np
 from edged.demo.machines import Press, Pump
 from edged.demo.speech import ENROLMENT_CLIPS, spoken_clip
 from edged.demo.synthesis import envelope, filtered, room_response, seconds, shaped_noise, wander
-from edged.demo.timeline import HALL, PRESS, PUMP, SpokenWord, Timeline, drawn_timeline
+from edged.demo.timeline import HALL, MACHINES, PRESS, PUMP, SpokenWord, Timeline, drawn_timeline
 from edged.flow import SAMPLE_RATE_HZ, Float32Array, Float64Array
 
 CLIP_S = 10.0
@@ -44,21 +44,22 @@ class Plant:
         self, load: Float32Array, faults: Mapping[str, Float32Array], rng: np.random.Generator
     ) -> dict[str, Float32Array]:
         """What the microphones hear, speech apart: stream -> float32 (n,), full scale +-1."""
-        still = np.zeros_like(load)
-        pump = self.pump.sound(load, faults.get(PUMP, still), rng)
-        press = self.press.sound(load, faults.get(PRESS, still), rng)
+        none = np.zeros_like(load)
+        pump = self.pump.sound(load, faults.get(PUMP, none), rng)
+        press = self.press.sound(load, faults.get(PRESS, none), rng)
         far_pump, far_press = filtered(pump, self.far[PUMP]), filtered(press, self.far[PRESS])
+        at_pump, at_press, in_hall = _air(load, rng)
         return {
-            PUMP: MACHINE_LEVEL * (filtered(pump, self.near[PUMP]) + 0.08 * far_press + 0.12 * _air(load, rng)),
-            PRESS: MACHINE_LEVEL * (filtered(press, self.near[PRESS]) + 0.06 * far_pump + 0.12 * _air(load, rng)),
-            HALL: HALL_LEVEL * (0.5 * far_pump + 0.5 * far_press + 0.6 * _air(load, rng)),
+            PUMP: MACHINE_LEVEL * (filtered(pump, self.near[PUMP]) + 0.02 * far_press + 0.12 * at_pump),
+            PRESS: MACHINE_LEVEL * (filtered(press, self.near[PRESS]) + 0.01 * far_pump + 0.12 * at_press),
+            HALL: HALL_LEVEL * (0.5 * far_pump + 0.5 * far_press + 0.6 * in_hall),
         }
 
-    def clips(self, stream: str, load: float, n_clips: int, rng: np.random.Generator) -> Iterator[Float32Array]:
-        """Recordings of normal sound at one operating point, cut from one take."""
+    def clips(self, load: float, n_clips: int, rng: np.random.Generator) -> dict[str, list[Float32Array]]:
+        """Recordings of normal sound at one operating point, cut from one take: stream -> clips."""
         n_samples = int(CLIP_S * SAMPLE_RATE_HZ)
-        heard = self.heard(np.full(n_clips * n_samples, load, np.float32), {}, rng)[stream]
-        return (heard[k * n_samples : (k + 1) * n_samples] for k in range(n_clips))
+        heard = self.heard(np.full(n_clips * n_samples, load, np.float32), {}, rng)
+        return {stream: np.split(heard[stream], n_clips) for stream in MACHINES}
 
     def keyword_clips(self, rng: np.random.Generator) -> Iterator[Float32Array]:
         """The word as an engineer would record it in the quiet: three voices, a little room around them."""
@@ -110,9 +111,12 @@ def _speech(n_samples: int, words: tuple[SpokenWord, ...]) -> Float32Array:
     return speech
 
 
-def _air(load: Float32Array, rng: np.random.Generator) -> Float32Array:
-    """The air of the hall; at full load the ventilation runs."""
+def _air(load: Float32Array, rng: np.random.Generator) -> tuple[Float32Array, ...]:
+    """The air of the hall at three places; at full load the ventilation runs."""
     still = shaped_noise(len(load), [(60, 0), (300, -6), (1500, -16), (8000, -34)], rng)
     ventilation = shaped_noise(len(load), [(60, -6), (250, 0), (1800, -4), (3500, -16), (8000, -30)], rng)
-    busy, airy = (1 + 0.3 * wander(len(load), 4.0, rng) for _ in range(2))
-    return busy * still + 1.5 * airy * load * ventilation
+    busy, airy = (1 + 0.2 * wander(len(load), 1.0, rng) for _ in range(2))
+    apart = int(CLIP_S * SAMPLE_RATE_HZ)
+    return tuple(
+        busy * np.roll(still, k * apart) + 1.5 * airy * load * np.roll(ventilation, k * apart) for k in range(3)
+    )

@@ -8,8 +8,8 @@ import numpy as np
 
 from edged.flow import SAMPLE_RATE_HZ, Float32Array, Float64Array
 
-_FFT_SAMPLES = 1 << 17
-_NOISE_PERIOD_SAMPLES = 1 << 20
+_MIN_FFT_SAMPLES = 1 << 13
+_NOISE_TAPS = 512
 
 
 def seconds(n_samples: int) -> Float32Array:
@@ -20,29 +20,26 @@ def seconds(n_samples: int) -> Float32Array:
 def filtered(signal: Float32Array, response: Float64Array) -> Float32Array:
     """Convolution with an impulse response by overlap-add; as long as the signal.
 
-    >>> filtered(np.array([1.0, 0.0, 0.0], np.float32), np.array([0.5, 0.25])).tolist()
+    >>> filtered(np.array([1.0, 0.0, 0.0], np.float32), np.array([0.5, 0.25])).round(6).tolist()
     [0.5, 0.25, 0.0]
     """
-    chunk_samples = _FFT_SAMPLES - len(response) + 1
-    spectrum = np.fft.rfft(response, _FFT_SAMPLES)
-    result = np.zeros(len(signal) + _FFT_SAMPLES, np.float32)
+    n_fft = max(_MIN_FFT_SAMPLES, 1 << (4 * len(response)).bit_length())
+    chunk_samples = n_fft - len(response) + 1
+    spectrum = np.fft.rfft(response, n_fft).astype(np.complex64)
+    result = np.zeros(len(signal) + n_fft, np.float32)
     for start in range(0, len(signal), chunk_samples):
-        chunk = np.fft.rfft(signal[start : start + chunk_samples], _FFT_SAMPLES)
-        result[start : start + _FFT_SAMPLES] += np.fft.irfft(chunk * spectrum, _FFT_SAMPLES).astype(np.float32)
+        chunk = np.fft.rfft(signal[start : start + chunk_samples], n_fft)
+        result[start : start + n_fft] += np.fft.irfft(chunk * spectrum, n_fft).astype(np.float32)
     return result[: len(signal)]
 
 
 def shaped_noise(n_samples: int, points: Sequence[tuple[float, float]], rng: np.random.Generator) -> Float32Array:
-    """Gaussian noise, RMS 1, with a spectrum through (Hz, dB) points, interpolated over log-frequency.
-
-    It is drawn in the frequency domain, so it repeats without a seam every 65 s: nothing here listens for that long.
-    """
-    n_bins = _NOISE_PERIOD_SAMPLES // 2 + 1
-    frequency_hz = np.maximum(np.arange(n_bins) * (SAMPLE_RATE_HZ / _NOISE_PERIOD_SAMPLES), 1.0)
+    """Gaussian noise, RMS 1, with a spectrum through (Hz, dB) points, interpolated over log-frequency."""
+    frequency_hz = np.maximum(np.fft.rfftfreq(_NOISE_TAPS, 1 / SAMPLE_RATE_HZ), 1.0)
     gain_db = np.interp(np.log(frequency_hz), np.log([hz for hz, _ in points]), [db for _, db in points])
-    spectrum = (rng.standard_normal(n_bins) + 1j * rng.standard_normal(n_bins)) * 10 ** (gain_db / 20)
-    period = np.fft.irfft(spectrum).astype(np.float32)
-    return np.resize(period / np.float32(root_mean_square(period)), n_samples)
+    response = np.roll(np.fft.irfft(10 ** (gain_db / 20)), _NOISE_TAPS // 2) * np.hanning(_NOISE_TAPS)
+    white = rng.standard_normal(n_samples, np.float32)
+    return filtered(white, np.asarray(response / np.linalg.norm(response)))
 
 
 def ringing_response(modes: Sequence[tuple[float, float, float]]) -> Float64Array:
@@ -105,8 +102,3 @@ def envelope(n_samples: int, intervals_s: Sequence[tuple[float, float]], ramp_s:
     for start_s, end_s in intervals_s:
         total += np.clip(np.minimum(time_s - start_s, end_s - time_s) / ramp_s, 0, 1).astype(np.float32)
     return total
-
-
-def root_mean_square(signal: Float32Array) -> float:
-    """RMS of a signal."""
-    return float(np.sqrt(np.mean(np.square(signal, dtype=np.float64))))

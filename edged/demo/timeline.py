@@ -14,20 +14,20 @@ HALL = "hall"
 MACHINES = (PUMP, PRESS)
 KEYWORD = "maintenance"
 
-_DURATION_S = 570.0
+_DURATION_S = 610.0
 _SHIFT_S = 230.0
 _FAULT_S = 60.0
-_FAULTS = ((PUMP, "pitted bearing", 90.0), (PUMP, "pitted bearing", 430.0), (PRESS, "leaking air line", 450.0))
+_FAULTS = ((PUMP, "pitted bearing", 90.0), (PUMP, "pitted bearing", 470.0), (PRESS, "leaking air line", 490.0))
 _WORDS = (
     (KEYWORD, "1", 38.0),
     ("ventilation", "1", 62.0),
     ("forklift", "1", 125.0),
     (KEYWORD, "2", 172.0),
     ("warehouse", "1", 210.0),
-    (KEYWORD, "3", 310.0),
-    ("attention", "1", 368.0),
-    (KEYWORD, "4", 474.0),
-    ("conveyor", "1", 520.0),
+    (KEYWORD, "3", 330.0),
+    ("attention", "1", 398.0),
+    (KEYWORD, "4", 514.0),
+    ("conveyor", "1", 560.0),
 )
 _MOVED_ABOUT_S = 4.0
 

@@ -14,9 +14,10 @@ from edged.demo.scene import Scene
 from edged.demo.timeline import HALL, MACHINES
 from edged.flow import SAMPLE_RATE_HZ, Float32Array
 
-SOURCE_CLIPS = 24
-TARGET_CLIPS = 16
+SOURCE_CLIPS = 30
+TARGET_CLIPS = 20
 SOURCE_LOAD, TARGET_LOAD = 0.0, 1.0
+SOURCE_LABEL, WORD_LABEL = "normal", "word"
 TARGET_DOMAIN = "full-load"
 HEARTBEAT_S = 0.5
 QUEUE_S = 300.0
@@ -68,17 +69,24 @@ class Workspace:
         return self.directory / f"{name}.wav"
 
 
-def furnish(workspace: Workspace, scene: Scene, speed: float) -> None:
-    """Write everything that the daemon and the enrolment commands read."""
+def write_clips(workspace: Workspace, scene: Scene) -> None:
+    """What the engineer recorded before: both machines at both operating points, and the word."""
+    for label, load, n_clips in ((SOURCE_LABEL, SOURCE_LOAD, SOURCE_CLIPS), (TARGET_DOMAIN, TARGET_LOAD, TARGET_CLIPS)):
+        recorded = scene.plant.clips(load, n_clips, np.random.default_rng([scene.seed, 3, int(load)]))
+        for stream in MACHINES:
+            _write_all(workspace.clips(stream, label), recorded[stream])
+    _write_all(workspace.clips(HALL, WORD_LABEL), scene.plant.keyword_clips(np.random.default_rng([scene.seed, 4])))
+
+
+def write_scene(workspace: Workspace, scene: Scene) -> None:
+    """What the devices will play: one with a channel for each machine, one in the hall."""
     heard = scene.render()
     _write(workspace.device("machines"), np.stack([heard[stream] for stream in MACHINES], axis=1))
     _write(workspace.device("hall"), heard[HALL])
-    for number, stream in enumerate(MACHINES):
-        for label, load, n_clips in (("normal", SOURCE_LOAD, SOURCE_CLIPS), (TARGET_DOMAIN, TARGET_LOAD, TARGET_CLIPS)):
-            rng = np.random.default_rng([scene.seed, 3, number, int(load)])
-            _write_clips(workspace.clips(stream, label), scene.plant.clips(stream, load, n_clips, rng))
-    rng = np.random.default_rng([scene.seed, 4])
-    _write_clips(workspace.clips(HALL, "word"), scene.plant.keyword_clips(rng))
+
+
+def write_configuration(workspace: Workspace, speed: float) -> None:
+    """The file that every command reads."""
     workspace.config.write_text(yaml.safe_dump(configuration(workspace, speed), sort_keys=False), "utf-8")
 
 
@@ -102,7 +110,7 @@ def configuration(workspace: Workspace, speed: float) -> dict[str, object]:
     }
 
 
-def _write_clips(folder: Path, clips: Iterable[Float32Array]) -> None:
+def _write_all(folder: Path, clips: Iterable[Float32Array]) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     for number, clip in enumerate(clips, start=1):
         _write(folder / f"{number:02d}.wav", clip)

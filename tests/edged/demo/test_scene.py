@@ -29,11 +29,15 @@ def heard():
     return short_scene(3).render()
 
 
-def band_db(samples, start_s, end_s, low_hz, high_hz):
-    piece = samples[int(start_s * RATE_HZ) : int(end_s * RATE_HZ)]
-    power = np.abs(np.fft.rfft(piece * np.hanning(len(piece)))) ** 2
-    frequency_hz = np.fft.rfftfreq(len(piece), 1 / RATE_HZ)
-    return 10 * np.log10(power[(frequency_hz >= low_hz) & (frequency_hz < high_hz)].mean())
+def band_db(samples, start_s, end_s, low_hz, high_hz, percentile=25):
+    """Level of a band: a percentile over frames of 32 ms; a low one hears what is there between strokes."""
+    frames = samples[int(start_s * RATE_HZ) : int(end_s * RATE_HZ)]
+    frames = frames[: len(frames) // 512 * 512].reshape(-1, 512) * np.hanning(512)
+    frequency_hz = np.fft.rfftfreq(512, 1 / RATE_HZ)
+    power = np.abs(np.fft.rfft(frames)) ** 2  # (n_frames, 257)
+    return 10 * np.log10(
+        np.percentile(power[:, (frequency_hz >= low_hz) & (frequency_hz < high_hz)].mean(axis=1), percentile)
+    )
 
 
 def test_a_seed_gives_the_same_samples_and_another_seed_others(heard):
@@ -50,10 +54,12 @@ def test_signals_fit_their_files(heard):
         assert 0.05 < np.abs(heard[stream]).max() < 1.0
 
 
-@pytest.mark.parametrize(("stream", "low_hz", "high_hz"), [(PUMP, 2500, 6000), (PRESS, 3500, 7500)])
-def test_a_fault_is_heard_while_it_lasts_and_only_then(heard, stream, low_hz, high_hz):
+@pytest.mark.parametrize(
+    ("stream", "low_hz", "high_hz", "percentile"), [(PUMP, 2500, 6000, 75), (PRESS, 3500, 7500, 25)]
+)
+def test_a_fault_is_heard_while_it_lasts_and_only_then(heard, stream, low_hz, high_hz, percentile):
     before, during, after = (
-        band_db(heard[stream], start_s, start_s + 3.2, low_hz, high_hz) for start_s in (2.0, 8.0, 11.5)
+        band_db(heard[stream], start_s, start_s + 3.2, low_hz, high_hz, percentile) for start_s in (2.0, 8.0, 11.5)
     )
     assert during > before + 2
     assert during > after + 2
@@ -74,7 +80,7 @@ def test_every_story_leaves_time_between_its_events(seed):
     timeline = drawn_timeline(np.random.default_rng(seed))
     first, second, third = timeline.faults
     assert first.end_s + 60 < timeline.shift_s
-    assert timeline.shift_s + 180 < second.start_s
+    assert timeline.shift_s + 220 < second.start_s
     assert third.end_s + 45 < timeline.duration_s
     assert sum(word.word == KEYWORD for word in timeline.words) == 4
     for earlier, later in itertools.pairwise(timeline.words):
@@ -90,7 +96,7 @@ def test_enrolment_and_scene_use_different_recordings_of_the_word():
 
 
 def test_clips_are_normal_sound_of_the_same_plant():
-    clips = list(drawn_scene(3).plant.clips(PUMP, 0.0, 3, np.random.default_rng(9)))
+    clips = drawn_scene(3).plant.clips(0.0, 3, np.random.default_rng(9))[PUMP]
     assert [clip.shape for clip in clips] == [(160000,)] * 3
     assert not np.array_equal(clips[0], clips[1])
 
