@@ -117,7 +117,7 @@ def alarm_threshold(scores: ArrayLike, *, method: str = "sd", margin: float = 2.
     known = _finite(scores)
     threshold = mst(known, method)
     unit = max(threshold - float(np.median(known)), 1e-6)
-    return threshold + margin * unit * (1.0 + 3.0 / len(known))
+    return threshold + margin * unit * (1.0 + 5.0 / len(known))
 
 
 def _finite(scores: ArrayLike) -> Float64Array:

@@ -184,14 +184,15 @@ def _fit_part(spec: Representation, references: References) -> Part:
 def _normalisation(left_out: Float64Array) -> tuple[float, float]:
     """Mean and spread of normal distances.
 
-    A spread known from few clips is uncertain and may come out far too small, so it is never taken below a twentieth of
-    the mean. Without a second clip there is nothing to compare with: the raw distance stands.
+    A spread known from few rows may come out far too small by chance, so it is never taken below a twentieth of the
+    mean, or half of it over the number of rows. Without a second clip there is nothing to compare with: the raw distance stands.
     """
     known = left_out[np.isfinite(left_out)]
     if len(known) < 2:
         return 0.0, 1.0
     centre = float(known.mean())
-    return centre, max(float(known.std()), 0.05 * centre, TINY)
+    floor = max(0.05, 0.5 / len(known))
+    return centre, max(float(known.std()), floor * centre, TINY)
 
 
 def _combine(parts: Sequence[Part], distances: Sequence[Float64Array]) -> Float64Array:

@@ -67,12 +67,13 @@ class StreamingDtw:
         self._path = [np.zeros(shape, dtype=np.int64) for _ in range(3)]  # start << 16 | cells
 
     def push(self, frames: Float32Array) -> DtwTrace:
-        """Take float32 (n_frames, dim); any cutting of the stream gives the same columns."""
+        """Take float32 (n_frames, dim); any cutting of the stream gives the same columns (up to rounding, 1e-6)."""
         first = self._frame
         distances = np.empty((len(frames), self._n_templates))
         starts = np.empty((len(frames), self._n_templates), dtype=np.int64)
-        for index, frame in enumerate(unit_rows(frames)):
-            self._advance(1.0 - (self._rows @ frame).reshape(self._n_rows, self._n_templates))
+        cosine = unit_rows(frames) @ self._rows.T  # (n_frames, n_rows * n_templates)
+        for index, row in enumerate(cosine):
+            self._advance(1.0 - row.reshape(self._n_rows, self._n_templates))
             path = self._path[0][self._last]
             distances[index] = self._cost[0][self._last] / (path & _CELLS)
             starts[index] = path >> _START_SHIFT

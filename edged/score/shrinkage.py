@@ -50,10 +50,12 @@ class ShrinkageBackend:
 
         Args:
             references: any domains; a domain of one clip counts by its mean only.
-            standardise: divide each dimension by its spread first, itself shrunk towards the average spread.
+            standardise: divide each dimension by its spread first, drawn halfway to the average one because few rows
+                know it badly.
         """
-        fitted = _fit(references, standardise)
-        return cls(**fitted, left_out=_leave_clip_out(references, standardise))
+        variance = _variance(references)
+        fitted = _fit(references, standardise, variance)
+        return cls(**fitted, left_out=_leave_clip_out(references, standardise, variance))
 
     def distance(self, vectors: ArrayLike) -> Float64Array:
         """Smallest Mahalanobis distance to a domain's mean, per root of dimension: (n, dim) -> (n,)."""
@@ -89,25 +91,44 @@ class ShrinkageBackend:
         return result
 
 
-def _fit(references: References, standardise: bool) -> dict[str, Float64Array]:
-    vectors = np.asarray(references.vectors, np.float64)
-    names = sorted(set(references.domains))
-    labels = np.array([names.index(domain) for domain in references.domains])
-    means = np.stack([vectors[labels == index].mean(axis=0) for index in range(len(names))])
+def _fit(references: References, standardise: bool, prior: Float64Array) -> dict[str, Float64Array]:
+    """Means and shrunk covariance; `prior` (dim,) is the variance taken where the rows themselves show none."""
+    vectors, means, labels = _by_domain(references)
     residuals = vectors - means[labels]
-    scale = _spread(residuals) if standardise else np.ones(vectors.shape[1])
-    residuals = residuals / scale
-    shrinkage, average = ledoit_wolf(residuals)
-    _, singular, directions = np.linalg.svd(residuals / np.sqrt(len(residuals)), full_matrices=False)
-    base = max(shrinkage * average, 1e-3 * average, TINY)
+    variance = np.square(residuals).mean(axis=0)
+    known = variance.mean() > TINY * prior.mean()
+    variance = variance if known else prior
+    scale = np.sqrt(0.5 * variance + 0.5 * variance.mean()) if standardise else np.ones(vectors.shape[1])
+    shrinkage, average = ledoit_wolf(residuals / scale) if known else (1.0, float((variance / scale**2).mean()))
+    shrinkage = max(shrinkage, 1.0 / len(vectors))  # the estimate itself is worthless for a handful of rows
+    _, singular, directions = np.linalg.svd(residuals / scale / np.sqrt(len(vectors)), full_matrices=False)
     return {
         "scale": scale,
         "means": means / scale,
         "directions": directions,
         "extra": (1.0 - shrinkage) * np.square(singular),
-        "base": np.array([base]),
+        "base": np.array([average * shrinkage]),
         "members": vectors / scale,
     }
+
+
+def _by_domain(references: References) -> tuple[Float64Array, Float64Array, NDArray[np.int64]]:
+    """Vectors (n, dim), mean of every domain (n_domains, dim), and each row's domain number (n,)."""
+    vectors = np.asarray(references.vectors, np.float64)
+    names = sorted(set(references.domains))
+    labels = np.array([names.index(domain) for domain in references.domains])
+    means = np.stack([vectors[labels == index].mean(axis=0) for index in range(len(names))])
+    return vectors, means, labels
+
+
+def _variance(references: References) -> Float64Array:
+    """Variance of every dimension within domains, or between them, or one: (dim,), never all zero."""
+    vectors, means, labels = _by_domain(references)
+    for residuals in (vectors - means[labels], vectors - vectors.mean(axis=0)):
+        variance = np.square(residuals).mean(axis=0)
+        if variance.mean() > TINY:
+            return np.asarray(variance)
+    return np.ones(vectors.shape[1])
 
 
 def ledoit_wolf(residuals: Float64Array) -> tuple[float, float]:
@@ -123,13 +144,7 @@ def ledoit_wolf(residuals: Float64Array) -> tuple[float, float]:
     return float(np.clip(noise / spread, 0.0, 1.0)), average
 
 
-def _spread(residuals: Float64Array) -> Float64Array:
-    """Deviation of every dimension, drawn halfway to the average one: few rows know it badly."""
-    variance = np.square(residuals).mean(axis=0)
-    return np.asarray(np.sqrt(np.maximum(0.5 * variance + 0.5 * variance.mean(), TINY)))
-
-
-def _leave_clip_out(references: References, standardise: bool) -> Float64Array:
+def _leave_clip_out(references: References, standardise: bool, prior: Float64Array) -> Float64Array:
     """Every clip (or group of clips, when there are many) scored by a fit without it."""
     result = np.full(len(references), np.nan)
     clips, number = np.unique(references.clips, return_inverse=True)
@@ -138,6 +153,6 @@ def _leave_clip_out(references: References, standardise: bool) -> Float64Array:
     fold = number % min(len(clips), MAX_FOLDS)
     for index in range(fold.max() + 1):
         own = fold == index
-        fitted = ShrinkageBackend(**_fit(references.select(~own), standardise), left_out=result)
+        fitted = ShrinkageBackend(**_fit(references.select(~own), standardise, prior), left_out=result)
         result[own] = fitted.distance(references.vectors[own])
     return result

@@ -75,7 +75,7 @@ def test_density_limits_an_isolated_reference() -> None:
 
 
 def test_shrinkage_equals_scikit_learns_mahalanobis() -> None:
-    references = make_references(n_target=0)
+    references = make_references(n_source=60, n_target=0)
     residuals = references.vectors.astype(np.float64) - references.vectors.astype(np.float64).mean(axis=0)
     theirs = LedoitWolf(assume_centered=True).fit(residuals)
     assert ledoit_wolf(residuals)[0] == pytest.approx(theirs.shrinkage_, rel=1e-9)
@@ -132,6 +132,16 @@ def test_a_single_clip_alone_gives_finite_distances(name: str) -> None:
     backend = BACKENDS[name].fit(References(REFERENCES.vectors[:3], (SOURCE,) * 3, np.zeros(3, int)))
     assert np.isfinite(backend.distance(QUERIES)).all()
     assert np.isnan(backend.leave_clip_out()).all()
+
+
+@pytest.mark.parametrize("name", BACKENDS)
+def test_two_clips_already_calibrate(name: str) -> None:
+    """Leaving one of two clips out leaves no spread to measure by; the scale must not explode then."""
+    vectors = 5.0 * np.eye(DIM)[[0, 0, 0]] + np.random.default_rng(8).standard_normal((3, DIM))
+    backend = BACKENDS[name].fit(References(vectors[:2].astype(np.float32), (SOURCE,) * 2, np.arange(2)))
+    usual = backend.leave_clip_out().mean()
+    assert backend.distance(vectors[2:])[0] == pytest.approx(usual, rel=1.0)
+    assert backend.distance(-10.0 * vectors[2:])[0] > 2.0 * usual
 
 
 @pytest.mark.parametrize("name", BACKENDS)
