@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from edged.cli.options import JsonOption
-from edged.cli.output import print_json, print_table
+from edged.cli.output import note, print_json, print_table
 
 
 def register(app: typer.Typer) -> None:
@@ -32,6 +32,9 @@ def devices(as_json: JsonOption = False) -> None:
     found = list_inputs()
     if as_json:
         print_json([asdict(device) for device in found])
+        return
+    if not found:
+        note("no audio inputs: is a microphone plugged in, and may this user open it (group audio)?")
         return
     rows = [(d.stable_name, d.name, d.channels, d.rate_hz) for d in found]
     print_table("audio inputs", ("stable name (use in edged.yaml)", "name", "channels", "native rate / Hz"), rows)

@@ -1,0 +1,86 @@
+"""The command line itself: help, exit codes, and output for programs."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+import soundfile as sf
+import typer
+
+from edged.cli.main import app
+from edged.cli.messages import event_line
+from tests.fakes.commandline import edged  # noqa: F401 - a fixture
+from tests.fakes.sounds import RATE_HZ, machine
+
+
+def command_paths() -> list[list[str]]:
+    root = typer.main.get_command(app)
+    paths = []
+    for name, command in root.commands.items():  # type: ignore[attr-defined]
+        paths.append([name])
+        paths += [[name, inner] for inner in getattr(command, "commands", {})]
+    return paths
+
+
+@pytest.mark.parametrize("path", command_paths(), ids=" ".join)
+def test_every_command_has_help(path, edged):  # noqa: F811
+    result = edged(*path, "--help")
+    assert result.code == 0
+    assert "Usage" in result.out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code"),
+    [
+        (["score"], 2),
+        (["score", "x.wav", "--clip", "--scores"], 2),
+        (["enroll", "--stream", "a"], 2),
+        (["enroll", "--clips", ".", "--keyword", "go", "--domain", "d"], 2),
+        (["references", "rollback", "--stream", "a", "--monitor", "smell"], 2),
+        (["check-config", "nowhere.yaml"], 78),
+        (["bundle", "verify", "nowhere"], 1),
+        (["nonsense"], 2),
+    ],
+)
+def test_exit_codes(arguments, code, edged, tmp_path):  # noqa: F811
+    stateful = arguments[0] in {"score", "enroll", "references"}
+    result = edged(*arguments, *(["--state", tmp_path] if stateful else []))
+    assert result.code == code
+    assert result.err
+
+
+def test_a_folder_is_enrolled_and_another_scored_in_two_commands(edged, tmp_path):  # noqa: F811
+    for folder, seeds, fault in (("normal", range(8), False), ("odd", range(20, 23), True)):
+        (tmp_path / folder).mkdir()
+        for seed in seeds:
+            sf.write(tmp_path / folder / f"{seed}.wav", machine(10, seed, fault=fault), RATE_HZ)
+    state = tmp_path / "state"
+    assert edged("enroll", "--clips", tmp_path / "normal", "--stream", "new", "--state", state).code == 0
+    result = edged("score", "--clip", "--jsonl", tmp_path / "odd", "--state", state)
+    assert result.code == 0
+    assert [set(line) for line in result.lines] == [{"file", "score"}] * 3
+    scores = edged("score", "--scores", "--jsonl", tmp_path / "odd", "--state", state).lines
+    assert all(line["score"] > line["threshold"] for line in scores)
+    assert all(line["end_s"] - line["start_s"] == 10.0 for line in scores)
+
+
+def test_references_are_shown_for_programs(edged, tmp_path):  # noqa: F811
+    for seed in range(3):
+        sf.write(tmp_path / f"{seed}.wav", machine(10, seed), RATE_HZ)
+    state = tmp_path / "state"
+    for domain in ("source", "night"):
+        clip = tmp_path / ("0.wav" if domain == "source" else "1.wav")
+        extra = [tmp_path / "2.wav"] if domain == "source" else []
+        edged("enroll", clip, *extra, "--stream", "new", "--domain", domain, "--state", state)
+    shown = json.loads(edged("references", "show", "--state", state, "--json").out)
+    assert shown["monitors"]["anomaly"]["labels"] == {"source": 2, "night": 1}
+    assert [v["version"] for v in shown["monitors"]["anomaly"]["versions"]] == [2, 1]
+    assert edged("references", "rollback", "--state", state).code == 0
+    shown = json.loads(edged("references", "show", "--state", state, "--json").out)
+    assert shown["monitors"]["anomaly"]["version"] == 1
+
+
+def test_events_read_well():
+    event = {"time": "T", "stream": "fan", "kind": "onset", "score": 3.14159, "domain": "night", "onset_s": 12.0}
+    assert event_line(event).split() == ["T", "fan", "onset", "domain=night", "onset=12.00s", "score=3.142"]
