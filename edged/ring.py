@@ -34,6 +34,7 @@ class Ring:
     def __init__(self, capacity_s: float) -> None:
         self.capacity_samples = max(1, round(capacity_s * SAMPLE_RATE_HZ))
         self._samples = np.zeros(self.capacity_samples, np.int16)
+        self._samples.fill(0)  # touches every page: what the daemon needs it takes at the start
         self._lock = threading.Lock()
         self._end = 0
         self._gaps: list[tuple[int, int]] = []  # (start, end) of declared losses, oldest first

@@ -23,7 +23,7 @@ def test_scoring_goes_on_after_kill_9_with_the_gap_declared_and_every_index_righ
     soundfile.write(tmp_path / "day.wav", sound, RATE_HZ, subtype="FLOAT")
     plant.add("press", {"source": "file", "path": str(tmp_path / "day.wav"), "speed": 2.0})
     plant.settings |= {"capture": {"restart_initial_s": 0.1, "block_ms": 20}}
-    plant.call("enroll", "--clips", normal_clips, "--stream", "press")
+    plant.enroll("press", normal_clips)
     with plant.daemon() as process, plant.client(process) as client, plant.subscriber() as subscriber:
         reached = 0
         for _ in range(N_KILLS):

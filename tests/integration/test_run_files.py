@@ -6,9 +6,6 @@ import numpy as np
 import pytest
 import soundfile
 
-from edged.assembly import Assembly
-from edged.references.enroll import enroll_paths
-from edged.references.store import BankStore
 from tests.integration.helpers import RATE_HZ, assert_books_balance, hum, receive_books, receive_until
 
 N_NORMAL_S, N_FAULT_S = 8, 6
@@ -26,7 +23,7 @@ def day(tmp_path):
 def test_a_file_is_scored_to_its_end_with_the_events_of_the_offline_command(plant, day, normal_clips):
     plant.add("press", {"source": "file", "path": str(day), "speed": 0})
     plant.settings["exit_when_done"] = True
-    plant.call("enroll", "--clips", normal_clips, "--stream", "press")
+    plant.enroll("press", normal_clips)
     with plant.daemon() as process:
         assert process.wait(60) == 0, (plant.directory / "log").read_text()
     events = plant.journal()
@@ -42,7 +39,7 @@ def test_a_file_is_scored_to_its_end_with_the_events_of_the_offline_command(plan
 
 def test_sigterm_stops_within_5_s_with_everything_heard_accounted_for(plant, day, normal_clips):
     plant.add("press", {"source": "file", "path": str(day), "speed": 1.0, "loop": True})
-    plant.call("enroll", "--clips", normal_clips, "--stream", "press")
+    plant.enroll("press", normal_clips)
     with plant.daemon() as process, plant.client(process) as client, plant.subscriber() as subscriber:
         receive_until(subscriber, lambda event: event["kind"] == "score")
         status = client.call("status")
@@ -85,7 +82,7 @@ def test_a_missing_file_is_a_status_event_and_exit_1(plant):
 def test_raw_pcm_on_standard_input(plant, day, normal_clips):
     plant.add("press", {"source": "pcm", "encoding": "f32le"})
     plant.settings["exit_when_done"] = True
-    plant.call("enroll", "--clips", normal_clips, "--stream", "press")
+    plant.enroll("press", normal_clips)
     samples, _ = soundfile.read(day, dtype="float32")
     done = plant.run("run", stdin=samples.tobytes())
     assert done.returncode == 0
@@ -98,7 +95,7 @@ def test_not_a_number_on_a_stream_is_a_declared_gap(plant, normal_clips, tmp_pat
     sound[40000:40010] = np.nan
     soundfile.write(tmp_path / "nan.wav", sound, RATE_HZ, subtype="FLOAT")
     plant.add("press", {"source": "file", "path": str(tmp_path / "nan.wav"), "speed": 1.0})
-    plant.call("enroll", "--clips", normal_clips, "--stream", "press")
+    plant.enroll("press", normal_clips)
     with plant.daemon() as process, plant.client(process) as client, plant.subscriber() as subscriber:
         books = receive_books(subscriber, "press")["anomaly"]
         assert books["missing"] == 160
@@ -126,8 +123,7 @@ def test_sighup_takes_over_what_others_enrolled(plant, day, normal_clips):
     """The state is written without asking the daemon, as a restored backup would be."""
     plant.add("press", {"source": "file", "path": str(day), "speed": 1.0, "loop": True})
     with plant.daemon() as process, plant.client(process), plant.subscriber() as subscriber:
-        with BankStore(plant.config.state_path) as store:
-            enroll_paths(Assembly(plant.config), store, "press", [normal_clips])
+        plant.enroll("press", normal_clips)
         process.send_signal(signal.SIGHUP)
         changed = receive_until(subscriber, lambda event: event.get("subject") == "bank")[-1]
         assert (changed["stream"], changed["state"]) == ("press", "1")
@@ -136,7 +132,7 @@ def test_sighup_takes_over_what_others_enrolled(plant, day, normal_clips):
 def test_sigterm_while_the_worker_is_busy_stops_within_5_s_too(plant, normal_clips, tmp_path):
     soundfile.write(tmp_path / "long.wav", np.tile(hum(10, 3), 60), RATE_HZ, subtype="PCM_16")
     plant.add("press", {"source": "file", "path": str(tmp_path / "long.wav"), "speed": 0, "loop": True})
-    plant.call("enroll", "--clips", normal_clips, "--stream", "press")
+    plant.enroll("press", normal_clips)
     with plant.daemon() as process, plant.client(process), plant.subscriber() as subscriber:
         receive_until(subscriber, lambda event: event["kind"] == "score")
         process.send_signal(signal.SIGTERM)

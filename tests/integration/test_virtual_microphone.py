@@ -101,8 +101,8 @@ def listening(plant, tmp_path):
         write_as_played(normal / f"{seed}.wav", hum(3.0, seed))
     for name in ENROLMENT_CLIPS:
         write_as_played(words / f"{name}.wav", WORD_LEVEL * spoken_clip(name))
-    plant.call("enroll", "--clips", normal, "--stream", "machine")
-    plant.call("enroll", "--clips", words, "--stream", "hall", "--keyword", "maintenance")
+    plant.enroll("machine", normal)
+    plant.enroll("hall", words, keyword="maintenance")
     return plant
 
 

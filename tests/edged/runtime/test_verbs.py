@@ -1,0 +1,73 @@
+import pytest
+
+from edged.config import Config
+from edged.errors import ControlError, EdgedError, EnrolmentError, StateError, UsageError
+from edged.events.journal import Journal
+from edged.events.schema import ScoreEvent, StatusEvent
+from edged.runtime.verbs import Verbs
+from tests.fakes.monitor import fake_stream
+
+
+@pytest.fixture
+def verbs(tmp_path):
+    asked = []
+    made = Verbs(
+        Config(state_dir=tmp_path), {"press": fake_stream("press")}, use_bank=lambda *_: None, announce=asked.append,
+        status=lambda: {"version": "1"}, stop=lambda: asked.append("stop"),
+    )  # fmt: skip
+    made.asked = asked
+    return made
+
+
+def test_status_and_stop(verbs):
+    assert verbs.quick["status"]({}) == {"version": "1"}
+    assert verbs.quick["stop"]({}) == {}
+    assert verbs.asked == ["stop"]
+
+
+def test_replay_reads_the_journal(verbs, tmp_path):
+    journal = Journal(tmp_path, max_events=100)
+    event = StatusEvent(boot="b", time="t", stream="a", subject="capture", state="running")
+    journal.append([(event.model_copy(update={"seq": n}), n * 10**9) for n in (1, 2, 3)])
+    journal.close()
+    answer = verbs.quick["events.replay"]({"after": 1, "topics": ["status."]})
+    assert ([e["seq"] for e in answer["events"]], answer["last_seq"]) == ([2, 3], 3)
+    answer = verbs.quick["events.replay"]({"since": "1970-01-01T00:00:03Z"})
+    assert [e["seq"] for e in answer["events"]] == [3]
+
+
+def test_the_latest_scores(verbs):
+    stream = verbs._streams["press"]
+    for n in range(5):
+        stream.scores.append(
+            ScoreEvent(boot="b", time="t", stream="press", sample_start=n, sample_end=n + 1, score=n, threshold=1,
+                       domain="", bank=1)
+        )  # fmt: skip
+    scores = verbs.quick["score.tail"]({"stream": "press", "limit": 2})["scores"]
+    assert [score["score"] for score in scores] == [3, 4]
+
+
+@pytest.mark.parametrize(
+    ("verb", "args", "error", "message"),
+    [
+        ("score.tail", {}, ControlError, "argument stream"),
+        ("score.tail", {"stream": "press", "limit": 0}, ControlError, "argument limit"),
+        ("score.tail", {"stream": "nowhere"}, UsageError, "running: press"),
+        ("events.replay", {"after": -1}, ControlError, "argument after"),
+        ("events.replay", {"since": "soon"}, UsageError, "RFC 3339"),
+        ("references.show", {"stream": "press"}, StateError, "nothing is enrolled"),
+        ("references.rollback", {"stream": "press"}, StateError, "no version"),
+        ("references.rollback", {"stream": "press", "monitor": "smell"}, ControlError, "argument monitor"),
+        ("enroll", {"stream": "press"}, UsageError, "name clips, or last_s"),
+        ("enroll", {"stream": "press", "last_s": 60}, EnrolmentError, "less than 10 s"),
+        ("enroll", {"stream": "press", "last_s": 60, "keyword": "stop"}, UsageError, "a keyword needs clips"),
+        ("enroll", {"stream": "press", "clips": ["/nowhere"]}, EnrolmentError, "no such file"),
+        ("enroll", {"stream": "press", "clips": ["a"] * 10_001}, ControlError, "argument clips"),
+        ("enroll", {"stream": "press", "clips": "a"}, ControlError, "argument clips"),
+        ("stop", {"now": True}, ControlError, "argument now"),
+    ],
+)
+def test_what_cannot_be_done_is_refused_with_the_reason(verbs, verb, args, error, message):
+    assert issubclass(error, EdgedError)
+    with pytest.raises(error, match=message):
+        {**verbs.quick, **verbs.long}[verb](args)
