@@ -6,7 +6,7 @@ import numpy as np
 
 from edged.flow import Float32Array
 
-SILENCE_DB = -120.0
+SILENCE_DB = -140.0
 """What digital silence is taken for, in dB of full scale."""
 
 

@@ -1,0 +1,289 @@
+"""How well words are spotted that were enrolled from five clips and never trained on, beside MFCC + the same DTW.
+
+    python tests/bench/keywords.py [--bundle DIR] [--draws 5] [--write]
+
+    telephone   WUW-II: 5 wake words; shots spoken alone by five callers, judged in sentences of other callers
+    orders      barista: 10 words cut from sentences, judged in all other sentences (automatic times)
+    noise       2 wake phrases among coffee orders, in ESC-10 noise at 10 dB
+
+Every system goes through the product's own path: clip trimming, streaming DTW, the combination of templates and the
+decision of `edged score --all-matches`. "best template, raw" is the plain form of the thesis: the smallest distance
+over all templates, not normalised. F1: onset within 0.25 s, one threshold for all words, the best one ("F1") or the
+bundle's default ("default"). Mean and standard deviation over draws of the shots.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+from scipy.fft import dct
+from tqdm import tqdm
+
+from edged.decide.keyword import KeywordDecider
+from edged.embed.bundle import load_bundle
+from edged.embed.onnx import OnnxEmbedder
+from edged.features.logmel import log_mel_db
+from edged.features.mel import mel_weights
+from edged.flow import SAMPLE_RATE_HZ, Float32Array
+from edged.pipeline import embed_signal
+from edged.references.templates import template_of_clip
+from edged.score.dtw import DtwTrace, StreamingDtw
+from edged.score.keyword import KeywordModel
+from trainer.augment.noise import cut_or_loop, mix_at_snr
+from trainer.data.keywords import read_audio
+from trainer.evaluate.spotting import Operating, Spoken, Spotted, at_limit, best_f1, operating_points
+
+ROOT = Path(__file__).resolve().parents[2]
+MARKS = ("<!-- keywords: begin -->", "<!-- keywords: end -->")
+HOP = 256
+N_SHOTS = 5
+LONG_WORDS = ("cappuccino", "americano", "espresso", "sweetener", "sixteen")
+ORDER_WORDS = (*LONG_WORDS, "latte", "medium", "coffee", "sugar", "mocha")
+SHORT_WORDS = ("milk", "roast", "triple", "iced", "almond", "single")
+LOOSE, HOLD_FRAMES = np.inf, 62
+CONTEXT_S = 0.1
+
+Embed = Callable[[Float32Array], Float32Array]
+MakeTask = Callable[[int], tuple["Task", Mapping[str, Float32Array]]]
+
+
+@dataclass(frozen=True)
+class Task:
+    """One draw: the shots of each word, and files with what is spoken in them."""
+
+    shots: Mapping[str, Sequence[Float32Array]]
+    spoken: Mapping[str, Sequence[Spoken]]
+
+
+@dataclass(frozen=True)
+class System:
+    """An embedding with a back end."""
+
+    name: str
+    embed: Embed
+    background: Float32Array
+    plain: bool
+
+
+class PlainModel(KeywordModel):
+    """The thesis's back end: the best template of each word, distances as they are."""
+
+    def combine(self, trace: DtwTrace):
+        one = [np.flatnonzero(self.word_of_template == word) for word in range(len(self.words))]
+        best = [mine[trace.distances[:, mine].argmin(axis=1)] for mine in one]
+        frames = np.arange(len(trace.distances))
+        return (
+            np.stack([trace.distances[frames, column] for column in best], axis=1),
+            np.stack([trace.starts[frames, column] for column in best], axis=1),
+        )
+
+
+def mfcc(samples: Float32Array) -> Float32Array:
+    """12 MFCC (25 ms, every 16 ms) and their slopes, mean and variance normalised over the signal."""
+    n_frames = -(-len(samples) // HOP)
+    padded = np.pad(samples, (72, HOP * n_frames + 400)).astype(np.float32)
+    mel_db = log_mel_db(padded, n_frames, mel_weights(40, 400, SAMPLE_RATE_HZ, 50.0, 8000.0), 400, HOP)
+    cepstrum = dct(np.maximum(mel_db, mel_db.max() - 80.0), norm="ortho", axis=1)[:, 1:13]
+    cepstrum = (cepstrum - cepstrum.mean(axis=0)) / (cepstrum.std(axis=0) + 1e-6)
+    return np.concatenate([cepstrum, np.gradient(cepstrum, axis=0)], axis=1).astype(np.float32)
+
+
+def product_embed(bundle_directory: Path) -> tuple[Embed, Float32Array, float]:
+    """The bundle's embedding as the daemon computes it, its background and its default limit."""
+    bundle = load_bundle(bundle_directory)
+    embedder = OnnxEmbedder(bundle)
+    name = bundle.manifest.representations[0].name
+
+    def embed(samples: Float32Array) -> Float32Array:
+        rows = [embedding.vectors[name] for embedding in embed_signal(samples, bundle, embedder)]
+        return np.concatenate(rows)[: -(-len(samples) // HOP)]
+
+    return embed, bundle.calibration["background"].astype(np.float32), float(bundle.manifest.decision["limit_distance"])
+
+
+def telephone_task(data: Path, seed: int) -> tuple[Task, Mapping[str, Float32Array]]:
+    """WUW-II: shots alone from five callers (no other file of these is judged), sentences of all others."""
+    folder = data / "speech" / "wuw2"
+    truth = json.loads((folder / "truth.json").read_text())
+    rng = np.random.default_rng(seed)
+    callers = sorted({note["session"] for note in truth.values()})
+    donors = set(rng.permutation(callers)[:20])
+    shots, used = {}, set()
+    for word in sorted({note["keyword"] for note in truth.values() if note["keyword"]}):
+        alone = [n for n, note in truth.items() if note["keyword"] == word and int(Path(n).stem[-3:]) <= 5]
+        chosen = one_per_caller(rng.permutation([n for n in alone if truth[n]["session"] in donors]), truth)
+        shots[word] = [cut(read_audio(folder / n), truth[n]["start_s"], truth[n]["end_s"]) for n in chosen]
+        used |= {truth[n]["session"] for n in chosen}
+    judged = [n for n, note in truth.items() if int(Path(n).stem[-3:]) > 5 and note["session"] not in used]
+    spoken = {
+        n: [Spoken(truth[n]["keyword"], truth[n]["start_s"], truth[n]["end_s"])] if truth[n]["keyword"] else []
+        for n in judged
+    }
+    return Task(shots, spoken), {n: read_audio(folder / n) for n in judged}
+
+
+def one_per_caller(names: Sequence[str], truth: Mapping[str, Mapping[str, str]]) -> list[str]:
+    """The first file of each caller, five in all."""
+    chosen: dict[str, str] = {}
+    for name in names:
+        chosen.setdefault(truth[name]["session"], name)
+    return list(chosen.values())[:N_SHOTS]
+
+
+def cut(samples: Float32Array, start_s: float, end_s: float) -> Float32Array:
+    """A clip around a word, as an operator would cut it: 0.1 s more on either side."""
+    return samples[max(0, int((start_s - CONTEXT_S) * SAMPLE_RATE_HZ)) : int((end_s + CONTEXT_S) * SAMPLE_RATE_HZ)]
+
+
+def orders_task(data: Path, seed: int, words: Sequence[str]) -> tuple[Task, Mapping[str, Float32Array]]:
+    """Barista: shots cut from sentences, judged in the sentences no shot came from."""
+    folder = data / "speech" / "barista"
+    truth = json.loads((folder / "truth.json").read_text())
+    names = np.random.default_rng(seed).permutation(sorted(truth)).tolist()
+    shots: dict[str, list[Float32Array]] = {word: [] for word in words}
+    used = set()
+    for word in words:
+        for name in names:
+            spans = [(start, end) for said, start, end in truth[name] if said == word and 0.2 < end - start < 1.2]
+            if spans and name not in used and len(shots[word]) < N_SHOTS:
+                shots[word].append(cut(read_audio(folder / name), *spans[0]))
+                used.add(name)
+    judged = [name for name in names if name not in used]
+    spoken = {n: [Spoken(w, start, end) for w, start, end in truth[n] if w in words] for n in judged}
+    return Task(shots, spoken), {n: read_audio(folder / n) for n in judged}
+
+
+def noise_task(data: Path, seed: int) -> tuple[Task, Mapping[str, Float32Array]]:
+    """Wake phrases among coffee orders in noise; a phrase counts as found anywhere in its clip."""
+    rng = np.random.default_rng(seed)
+    noises = [read_audio(path) for path in sorted((data / "noise" / "esc10").glob("*.ogg"))[::7]]
+    orders = [read_audio(path) for path in rng.permutation(sorted((data / "speech" / "barista").glob("*.flac")))[:60]]
+    shots, clips = {}, []
+    for folder in sorted((data / "speech" / "wakewords").iterdir()):
+        files = rng.permutation(sorted(folder.iterdir()))[: N_SHOTS + 40]
+        shots[folder.name] = [read_audio(path) for path in files[:N_SHOTS]]
+        clips += [(folder.name, read_audio(path)) for path in files[N_SHOTS:]]
+    audio, spoken = {}, {}
+    for index, (word, clip) in enumerate(clips):
+        parts = [orders[index % len(orders)], clip]
+        joined = np.concatenate([part * np.float32(0.1 / max(np.std(part), 1e-6)) for part in parts])
+        noise = cut_or_loop(rng, noises[int(rng.integers(len(noises)))], len(joined))
+        name = f"{index:03d}"
+        audio[name] = mix_at_snr(joined, noise, 10.0)
+        middle_s = (len(parts[0]) + len(clip) / 2) / SAMPLE_RATE_HZ
+        spoken[name] = [Spoken(word, middle_s, middle_s)]
+    return Task(shots, spoken), audio
+
+
+def spot(task: Task, system: System, embedded: Mapping[str, Float32Array]) -> dict[str, list[Spotted]]:
+    """All matches of all words in all files."""
+    templates = {
+        word: [template_of_clip(word, clip, system.embed(clip), HOP) for clip in clips]
+        for word, clips in task.shots.items()
+    }
+    model = KeywordModel.fit(templates, system.background, 1.0)
+    if system.plain:
+        model = PlainModel(**vars(model))
+    dtw = StreamingDtw(model.templates)
+    decider = KeywordDecider(model.word_frames, np.full(len(model.words), LOOSE), HOLD_FRAMES)
+    found = {}
+    for name in task.spoken:
+        dtw.reset()
+        trace = dtw.push(embedded[name])
+        matches = decider.push(0, *model.combine(trace)) + decider.flush(len(trace.distances))
+        second = HOP / SAMPLE_RATE_HZ
+        found[name] = [
+            Spotted(model.words[m.word], m.frame_start * second, m.frame_end * second, m.distance) for m in matches
+        ]
+    return found
+
+
+def anywhere_in_clip(found: Sequence[Spotted], spoken: Sequence[Spoken]) -> list[Spotted]:
+    """Findings that cover the middle of a spoken phrase's clip, moved onto it (its own times are not known)."""
+    return [
+        replace(f, onset_s=s.onset_s) if s.word == f.word and abs((f.onset_s + f.offset_s) / 2 - s.onset_s) < 1.3 else f
+        for f in found
+        for s in spoken
+    ]
+
+
+def judge(task: Task, system: System, embedded: Mapping[str, Float32Array], *, loose_onset: bool) -> list[Operating]:
+    """The operating points of one system on one draw."""
+    found = spot(task, system, embedded)
+    if loose_onset:
+        found = {name: anywhere_in_clip(found[name], task.spoken[name]) for name in found}
+    return operating_points(found, task.spoken)
+
+
+def main() -> None:
+    """Print the table; optionally write it into the README."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--bundle", type=Path, default=ROOT / "edged" / "bundles" / "keyword")
+    parser.add_argument("--draws", type=int, default=5, help="of the shots")
+    parser.add_argument("--write", action="store_true", help="into trainer/README.md")
+    arguments = parser.parse_args()
+    data = Path(os.environ.get("EDGED_DATA", ROOT.parent / "shared" / "data"))
+    embed, background, limit = product_embed(arguments.bundle)
+    systems = [
+        System("MFCC + DTW (best template, raw)", mfcc, mfcc_background(data), plain=True),
+        System("MFCC + DTW (our back end)", mfcc, mfcc_background(data), plain=False),
+        System("edged (best template, raw)", embed, background, plain=True),
+        System("edged", embed, background, plain=False),
+    ]
+    tasks: dict[str, tuple[MakeTask, bool]] = {
+        "telephone, 5 words": (lambda seed: telephone_task(data, seed), False),
+        "orders, 10 words": (lambda seed: orders_task(data, seed, ORDER_WORDS), False),
+        "orders, 16 words (6 short)": (lambda seed: orders_task(data, seed, ORDER_WORDS + SHORT_WORDS), False),
+        "2 phrases among orders, noise at 10 dB": (lambda seed: noise_task(data, seed), True),
+    }
+    columns = [f"5 shots, {arguments.draws} draws", *(s.name for s in systems), "edged, default threshold"]
+    lines = ["| " + " | ".join(columns) + " |", "|---" * len(columns) + "|"]
+    for name, (make, loose_onset) in tasks.items():
+        lines.append(row(name, make, loose_onset, systems, arguments.draws, limit))
+        print(lines[-1], flush=True)
+    text = "\n".join(lines)
+    print(text)
+    if arguments.write:
+        write_between_marks(ROOT / "trainer" / "README.md", text)
+
+
+def row(name: str, make: MakeTask, loose_onset: bool, systems: Sequence[System], draws: int, limit: float) -> str:
+    """One line of the table: best F1 of every system, and ours at the default threshold."""
+    figures: list[list[float]] = []
+    cache: dict[tuple[int, str], Float32Array] = {}
+    for seed in tqdm(range(draws), desc=name, leave=False):
+        task, audio = make(seed)
+        points: list[list[Operating]] = []
+        for system in systems:
+            key = id(system.embed)
+            for file, samples in audio.items():
+                if (key, file) not in cache or loose_onset:
+                    cache[key, file] = system.embed(samples)
+            points.append(judge(task, system, {f: cache[key, f] for f in audio}, loose_onset=loose_onset))
+        figures.append([best_f1(p).f1 for p in points] + [at_limit(points[-1], limit).f1])
+    mean, spread = np.mean(figures, axis=0), np.std(figures, axis=0)
+    return f"| {name} | " + " | ".join(f"{m:.3f} ± {s:.3f}" for m, s in zip(mean, spread, strict=True)) + " |"
+
+
+def mfcc_background(data: Path) -> Float32Array:
+    """MFCC of recorded words, so that the baseline can be normalised by ordinary speech as well."""
+    files = sorted((data / "speech" / "gsc").glob("*/*.ogg"))[::14]
+    return np.concatenate([mfcc(read_audio(path)) for path in files])
+
+
+def write_between_marks(path: Path, text: str) -> None:
+    """Replace what stands between the marks."""
+    old = path.read_text()
+    before, rest = old.split(MARKS[0])
+    after = rest.split(MARKS[1])[1]
+    path.write_text(f"{before}{MARKS[0]}\n{text}\n{MARKS[1]}{after}")
+
+
+if __name__ == "__main__":
+    main()

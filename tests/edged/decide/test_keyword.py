@@ -1,0 +1,75 @@
+"""The keyword decision equals sorting all candidates, with a bounded delay."""
+
+import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
+
+from edged.decide.keyword import Candidate, KeywordDecider
+
+N_FRAMES = 60
+
+
+def decide(distances, starts, limits, *, hold=5, cuts=(), shortest=(1.0,)):
+    decider, found, start = KeywordDecider(shortest, limits, hold), [], 0
+    for end in [*cuts, len(distances)]:
+        found += decider.push(start, distances[start:end], starts[start:end])
+        start = end
+    return found + decider.flush(len(distances))
+
+
+def one_dip(at=30, start=20, depth=0.2):
+    distances = np.full((N_FRAMES, 1), 0.9)
+    distances[at - 2 : at + 3, 0] = [0.6, 0.4, depth, 0.4, 0.6]
+    return distances, np.full((N_FRAMES, 1), start)
+
+
+def test_a_dip_below_the_limit_is_one_match():
+    assert decide(*one_dip(), limits=[0.5]) == [Candidate(0, 20, 31, 0.2)]
+    assert decide(*one_dip(), limits=[0.1]) == []
+
+
+def test_it_is_reported_after_the_hold_and_not_before():
+    distances, starts = one_dip()
+    decider = KeywordDecider([4.0], [0.5], hold_frames=5)
+    reported = [f for f in range(N_FRAMES) if decider.push(f, distances[f : f + 1], starts[f : f + 1])]
+    assert reported == [36]
+
+
+def test_too_short_for_its_word():
+    assert decide(*one_dip(), limits=[0.5], shortest=(23.0,)) == []
+    assert len(decide(*one_dip(), limits=[0.5], shortest=(22.0,))) == 1
+
+
+def test_the_better_of_two_overlapping_words_wins():
+    first, starts = one_dip(at=30, depth=0.3)
+    second, _ = one_dip(at=33, depth=0.1)
+    distances = np.concatenate([first, second], axis=1)
+    found = decide(distances, np.repeat(starts, 2, axis=1), limits=[0.5, 0.5], shortest=(1.0, 1.0))
+    assert [(m.word, m.distance) for m in found] == [(1, 0.1)]
+
+
+def test_at_the_end_of_the_signal_the_last_word_counts():
+    distances, starts = one_dip(at=30)
+    assert decide(distances[:31], starts[:31], limits=[0.5]) == [Candidate(0, 20, 31, 0.2)]
+
+
+@given(st.integers(0, 2**32 - 1), st.lists(st.integers(0, N_FRAMES), max_size=8))
+def test_equals_sorting_all_candidates_for_any_chunking(seed, cuts):
+    rng = np.random.default_rng(seed)
+    distances = rng.uniform(0.0, 1.0, (N_FRAMES, 3))
+    starts = np.maximum(0, np.arange(N_FRAMES)[:, None] - rng.integers(1, 12, (N_FRAMES, 3)))
+    limits, shortest = [0.6, 0.5, 0.4], (2.0, 6.0, 10.0)
+    found = decide(distances, starts, limits, hold=N_FRAMES, cuts=sorted(cuts), shortest=shortest)
+    assert sorted(found, key=lambda m: m.distance) == slow_decision(distances, starts, limits, shortest)
+
+
+def slow_decision(distances, starts, limits, shortest):
+    padded = np.pad(distances, ((2, 1), (0, 0)), constant_values=np.inf)
+    kept = []
+    for distance, frame, word in sorted((d, f, w) for (f, w), d in np.ndenumerate(distances)):
+        is_minimum = padded[frame + 1, word] >= distance < padded[frame + 3, word]
+        candidate = Candidate(word, int(starts[frame, word]), frame + 1, float(distance))
+        long_enough = candidate.frame_end - candidate.frame_start >= shortest[word] / 2
+        if is_minimum and long_enough and distance < limits[word] and not any(candidate.overlaps(k) for k in kept):
+            kept.append(candidate)
+    return kept

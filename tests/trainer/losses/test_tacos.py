@@ -1,0 +1,79 @@
+"""TACos against a slow loop over the thesis's equations."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+
+from trainer.losses.tacos import TACos, adaptive_scale, relative_position, tacos_losses, tacos_similarity
+
+torch.manual_seed(0)
+N, T, D, K, P, C = 5, 4, 6, 3, 2, 4
+EMBEDDINGS, CENTRES = torch.randn(N, T, D), torch.randn(K, P, C, D)
+KEYWORD = torch.softmax(torch.randn(N, K), dim=1)
+POSITION = torch.softmax(torch.randn(N, P), dim=1)
+
+
+def slow_similarity(n, k, p):
+    frames = EMBEDDINGS[n].numpy()
+    centres = CENTRES[k, p].numpy()
+    cosine = [[f @ c / np.linalg.norm(f) / np.linalg.norm(c) for c in centres] for f in frames]
+    return float(np.mean([max(row) for row in cosine]))
+
+
+def test_similarity_is_the_mean_of_the_best_centres():
+    similarity = tacos_similarity(EMBEDDINGS, CENTRES)
+    for n, k, p in np.ndindex(N, K, P):
+        assert float(similarity[n, k, p]) == pytest.approx(slow_similarity(n, k, p), abs=1e-5)
+
+
+def test_losses_equal_the_loop():
+    scale = 7.0
+    keyword_loss, position_loss = tacos_losses(
+        tacos_similarity(EMBEDDINGS, CENTRES), KEYWORD, POSITION, torch.tensor(scale)
+    )
+    expected_keyword = expected_position = 0.0
+    for n in range(N):
+        values = {(k, p): math.exp(scale * slow_similarity(n, k, p)) for k in range(K) for p in range(P)}
+        total = sum(values.values())
+        for k in range(K):
+            expected_keyword -= float(KEYWORD[n, k]) * math.log(sum(values[k, p] for p in range(P)) / total)
+        for p in range(P):
+            expected_position -= float(POSITION[n, p]) * math.log(sum(values[k, p] for k in range(K)) / total)
+    assert float(keyword_loss) == pytest.approx(expected_keyword / N, abs=1e-4)
+    assert float(position_loss) == pytest.approx(expected_position / N, abs=1e-4)
+
+
+@pytest.mark.parametrize(("n_segments", "n_positions"), [(1, 1), (1, 5), (3, 5), (5, 5), (2, 7)])
+def test_every_position_is_covered_and_every_segment_has_one(n_segments, n_positions):
+    labels = torch.stack([relative_position(i, n_segments, n_positions) for i in range(n_segments)])
+    assert torch.allclose(labels.sum(dim=1), torch.ones(n_segments))
+    assert (labels.sum(dim=0) > 0).all()
+    assert labels[0, 0] > 0
+    assert labels[-1, -1] > 0
+
+
+def test_scale_grows_with_the_wrong_classes_and_carries_no_gradient():
+    similarity = torch.full((2, 4, 1), 0.1, requires_grad=True)
+    label = torch.eye(4)[:2]
+    scale = adaptive_scale(similarity, label, torch.tensor(10.0))
+    expected = math.log(3 * math.exp(1.0)) / math.cos(math.pi / 4)
+    assert float(scale) == pytest.approx(expected, abs=1e-4)
+    assert not scale.requires_grad
+
+
+def test_training_lowers_the_loss():
+    loss = TACos(n_keywords=4, n_positions=2, n_centres=2, dim=6)
+    embeddings = torch.nn.Parameter(torch.randn(16, 3, 6))
+    keyword = torch.eye(4)[torch.arange(16) % 4]
+    position = torch.eye(2)[torch.arange(16) // 4 % 2]
+    optimizer = torch.optim.Adam([embeddings, *loss.parameters()], lr=0.05)
+    values = []
+    for _ in range(40):
+        value = loss(embeddings, keyword, position)
+        optimizer.zero_grad()
+        value.backward()
+        optimizer.step()
+        values.append(float(value.detach()))
+    assert values[-1] < 0.5 * values[0]

@@ -1,0 +1,113 @@
+"""The training corpus of the general keyword bundle, generated once as shards of features and labels."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+
+from edged.features.keyword import KeywordFrames, KeywordSpec
+from edged.flow import SAMPLE_RATE_HZ, Float32Array
+from trainer.data.keywords import WordClip, read_audio, read_indexed_clips, read_speech_commands
+from trainer.data.speech_scene import Scene, degraded, frame_labels, joined_words, noise_scene, sped_up, synthetic_scene
+from trainer.data.speech_synth import Utterance, available_engines
+from trainer.data.words import random_sentence
+
+HELD_OUT_WORDS = frozenset({"en-house", "en-eight"})
+"""Recorded words that the benchmarks enrol: never trained on."""
+HELD_OUT_NOISES = frozenset({"rooster__1-40730-A", "rooster__2-96460-A"})
+"""Recordings whose licence does not allow shipping what was made from them."""
+
+
+@dataclass(frozen=True)
+class Material:
+    """What scenes are made of; `clips` grouped by word class, `recorded_share` of the scenes are made of them."""
+
+    noises: Sequence[Float32Array]
+    clips: Mapping[str, Sequence[WordClip]]
+    engines: Mapping[str, Callable[[np.random.Generator, str], Utterance]]
+    recorded_share: float = 0.26
+
+    @property
+    def classes(self) -> dict[str, int]:
+        """Word -> class number."""
+        return {word: index for index, word in enumerate(sorted(self.clips))}
+
+
+def read_material(data: Path) -> Material:
+    """The permissively licensed recordings of the data pack that are there, and the installed synthesisers."""
+    noises = []
+    for path in sorted((data / "noise").glob("*/*.ogg")):
+        if path.stem not in HELD_OUT_NOISES:
+            samples = read_audio(path)
+            if float(np.abs(samples).max()) > 1e-4:
+                noises.append(samples)
+    clips: dict[str, list[WordClip]] = {}
+    for clip in _recorded_words(data):
+        if clip.word not in HELD_OUT_WORDS:
+            clips.setdefault(clip.word, []).append(clip)
+    return Material(noises, clips, available_engines())
+
+
+def _recorded_words(data: Path) -> Iterator[WordClip]:
+    if (data / "speech" / "gsc").is_dir():
+        yield from read_speech_commands(data / "speech" / "gsc")
+    if (data / "speech" / "arabic").is_dir():
+        yield from read_indexed_clips(data / "speech" / "arabic", "ar")
+
+
+def random_scene(rng: np.random.Generator, material: Material) -> Scene:
+    """One scene of any kind, clean or degraded."""
+    kind = rng.random()
+    if kind < 0.04:
+        scene = noise_scene(rng, material.noises, 4.0)
+    elif kind < 0.04 + material.recorded_share and material.clips:
+        scene = _random_words(rng, material, int(rng.integers(5, 10)))
+    else:
+        engine = "flite" if "flite" in material.engines and rng.random() < 0.4 else next(iter(material.engines))
+        text = random_sentence(rng, int(rng.integers(4, 9)))
+        scene = sped_up(synthetic_scene(material.engines[engine](rng, text)), float(rng.uniform(0.87, 1.18)))
+    return degraded(rng, scene, material.noises)
+
+
+def write_shard(path: Path, rng: np.random.Generator, material: Material, spec: KeywordSpec, n_scenes: int) -> int:
+    """Generate scenes into one ``.npz``: frames float16 (n, n_mels), each label int16 (n,), `starts` of the scenes.
+
+    Returns:
+        the number of frames.
+    """
+    frames, labels, starts = [], [], [0]
+    for _ in range(n_scenes):
+        scene = random_scene(rng, material)
+        extractor = KeywordFrames(spec)
+        scene_frames = np.concatenate([extractor.push(scene.samples), extractor.flush()])
+        frames.append(scene_frames.astype(np.float16))
+        labels.append(asdict(frame_labels(scene, len(scene_frames), spec.hop_samples)))
+        starts.append(starts[-1] + len(scene_frames))
+    joined = {name: np.concatenate([label[name] for label in labels]) for name in labels[0]}
+    temporary = path.with_suffix(".part.npz")
+    arrays = {"frames": np.concatenate(frames), "starts": np.array(starts), **joined}
+    np.savez(temporary, **arrays)  # type: ignore[arg-type]
+    temporary.replace(path)
+    return starts[-1]
+
+
+def ordinary_speech(rng: np.random.Generator, material: Material, duration_s: float) -> list[Float32Array]:
+    """Clean scenes of at least ``duration_s`` in all: what "other speech" is for the normalisation of distances."""
+    scenes: list[Float32Array] = []
+    engines = list(material.engines.values())
+    while sum(map(len, scenes)) < duration_s * SAMPLE_RATE_HZ:
+        if engines and (not material.clips or rng.random() < 0.5):
+            engine = engines[int(rng.integers(len(engines)))]
+            scenes.append(engine(rng, random_sentence(rng, 8)).samples)
+        else:
+            scenes.append(_random_words(rng, material, 8).samples)
+    return scenes
+
+
+def _random_words(rng: np.random.Generator, material: Material, n_words: int) -> Scene:
+    words = sorted(material.clips)
+    chosen = [material.clips[str(rng.choice(words))] for _ in range(n_words)]
+    return joined_words(rng, [clips[int(rng.integers(len(clips)))] for clips in chosen], material.classes)

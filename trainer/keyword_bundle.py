@@ -1,0 +1,114 @@
+"""Writes a trained keyword embedder as a bundle."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from edged.embed.bundle import Bundle, Manifest, ModelSpec, RepresentationSpec, TensorSpec, write_bundle
+from edged.features.keyword import FRAMES, KeywordFrames, KeywordSpec
+from edged.flow import Float32Array
+from trainer.export import OPSET, export_onnx, parity_gate
+
+OUTPUT = "speech"
+
+
+@dataclass(frozen=True)
+class Decision:
+    """Default decision parameters of a keyword bundle; distances are relative to ordinary other speech.
+
+    Attributes:
+        limit_distance: at which a word counts as found.
+        loose_distance: up to which all matches are reported on demand.
+        hold_frames: how long a match waits for a better overlapping one, live.
+        loose_hold_frames: the same when all matches are reported.
+    """
+
+    limit_distance: float = 0.55
+    loose_distance: float = 1.0
+    hold_frames: int = 8
+    loose_hold_frames: int = 62
+
+
+class UnitRows(nn.Module):
+    """The network with its output rows scaled to unit length."""
+
+    def __init__(self, network: nn.Module) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, frames: Tensor) -> Tensor:
+        """(batch, time, n_mels) -> (batch, time - context, dim)."""
+        rows: Tensor = self.network(frames)
+        return rows * torch.rsqrt((rows * rows).sum(dim=-1, keepdim=True) + 1e-12)
+
+
+def embed_signal(network: nn.Module, samples: Float32Array, spec: KeywordSpec) -> Float32Array:
+    """One pass over a whole signal: float32 (n_frames, dim), unit rows."""
+    extractor = KeywordFrames(spec)
+    frames = np.concatenate([extractor.push(samples), extractor.flush()])
+    context = (spec.context_left_frames, spec.context_right_frames)
+    padded = np.pad(frames, (context, (0, 0)), constant_values=spec.silence)
+    with torch.no_grad():
+        rows: Float32Array = UnitRows(network).eval()(torch.from_numpy(padded).unsqueeze(0))[0].numpy()
+    return rows
+
+
+def write_keyword_bundle(
+    directory: Path,
+    network: nn.Module,
+    spec: KeywordSpec,
+    background: Float32Array,
+    *,
+    bundle_id: str,
+    version: str,
+    decision: Decision,
+    training: Mapping[str, Any],
+    card: str,
+) -> Bundle:
+    """Export, check against torch, and write.
+
+    Args:
+        background: float (n_frames, dim), embeddings of ordinary speech for the normalisation of distances.
+
+    Raises:
+        BundleError: ONNX and torch disagree.
+    """
+    exported = UnitRows(network).eval()
+    generator = torch.Generator().manual_seed(0)
+    inputs = {FRAMES: torch.rand((4, spec.input_frames, spec.n_mels), generator=generator) * 3.0 + spec.silence}
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "model.onnx"
+        export_onnx(exported, inputs, [OUTPUT], path)
+        manifest = _manifest(spec, background.shape[1], decision, bundle_id, version)
+        manifest = manifest.model_copy(
+            update={"training": dict(training), "parity": parity_gate(exported, path, inputs)}
+        )
+        calibration = {"background": background.astype(np.float16)}
+        return write_bundle(directory, manifest, model=path, calibration=calibration, card=card)
+
+
+def _manifest(spec: KeywordSpec, dim: int, decision: Decision, bundle_id: str, version: str) -> Manifest:
+    segment_samples = spec.segment_frames * spec.hop_samples
+    inputs = (TensorSpec(name=FRAMES, shape=(spec.input_frames, spec.n_mels)),)
+    outputs = (TensorSpec(name=OUTPUT, shape=(spec.segment_frames, dim)),)
+    return Manifest(
+        kind="keyword",
+        id=bundle_id,
+        version=version,
+        segment_samples=segment_samples,
+        hop_samples=segment_samples,
+        features=spec.model_dump(mode="json"),
+        features_digest=spec.digest(),
+        model=ModelSpec(opset=OPSET, inputs=inputs, outputs=outputs),
+        representations=(RepresentationSpec(name=OUTPUT, source="model", dim=dim, backend="dtw"),),
+        score_direction="higher_is_more_certain",
+        decision=vars(decision).copy(),
+    )

@@ -1,0 +1,108 @@
+"""TACos: which keyword a segment belongs to, and where in it (thesis section 6.3.5, equations 67-73)."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+
+def relative_position(segment: int, n_segments: int, n_positions: int) -> Tensor:
+    """Categorical encoding of the relative position, equations (67, 68).
+
+    Args:
+        segment: number of the segment in its recording, from 0.
+        n_segments: segments of the recording.
+
+    Returns:
+        (n_positions,), sums to 1; every position is active in some segment, and every segment in some position.
+
+    >>> relative_position(0, 2, 4).tolist()
+    [0.5, 0.5, 0.0, 0.0]
+    """
+    first = segment * n_positions // n_segments
+    last = -(-(segment + 1) * n_positions // n_segments)
+    label = torch.zeros(n_positions)
+    label[first : max(last, first + 1)] = 1.0
+    return label / label.sum()
+
+
+def tacos_similarity(embeddings: Tensor, centres: Tensor) -> Tensor:
+    """Mean over the frames of the best centre's cosine similarity, equation (69).
+
+    Args:
+        embeddings: (n_segments, n_frames, dim).
+        centres: (n_keywords, n_positions, n_centres, dim).
+
+    Returns:
+        (n_segments, n_keywords, n_positions).
+    """
+    n_segments, n_frames, dim = embeddings.shape
+    n_keywords, n_positions, n_centres, _ = centres.shape
+    unit_centres = F.normalize(centres, dim=-1).reshape(-1, dim)
+    cosine = F.normalize(embeddings, dim=-1).reshape(-1, dim) @ unit_centres.T
+    best = cosine.reshape(n_segments, n_frames, n_keywords, n_positions, n_centres).amax(dim=-1)
+    return best.mean(dim=1)
+
+
+def tacos_losses(
+    similarity: Tensor, keyword_label: Tensor, position_label: Tensor, scale: Tensor
+) -> tuple[Tensor, Tensor]:
+    """Keyword and position loss, equations (70-73), each the mean over segments.
+
+    Args:
+        similarity: (n_segments, n_keywords, n_positions).
+        keyword_label: (n_segments, n_keywords) probabilities.
+        position_label: (n_segments, n_positions) probabilities.
+    """
+    joint = torch.log_softmax((scale * similarity).flatten(1), dim=1).view_as(similarity)
+    keyword_loss = -(keyword_label * joint.logsumexp(dim=2)).sum(dim=1)
+    position_loss = -(position_label * joint.logsumexp(dim=1)).sum(dim=1)
+    return keyword_loss.mean(), position_loss.mean()
+
+
+def adaptive_scale(similarity: Tensor, keyword_label: Tensor, previous: Tensor) -> Tensor:
+    """The scale for this step, without gradient: equations (10, 11) over all (keyword, position) pairs.
+
+    Pairs of the labelled keyword do not count among the others, so the scale cannot run away without mixup.
+    """
+    with torch.no_grad():
+        wrong = (1.0 - keyword_label).unsqueeze(2)  # (n_segments, n_keywords, 1)
+        summed = (wrong * torch.exp(previous * similarity)).sum(dim=(1, 2)).mean()
+        nearest = similarity.amax(dim=2)  # (n_segments, n_keywords)
+        target = (keyword_label * nearest).sum(dim=1).clamp(-1.0, 1.0)
+        angle = torch.acos(target).median().clamp(max=math.pi / 4)
+        return torch.log(summed.clamp(min=1.0 + 1e-6)) / torch.cos(angle)
+
+
+class TACos(nn.Module):
+    """The loss with its trainable centres and its scale.
+
+    Args:
+        n_keywords: classes, among them "no speech" and those of reversed segments if there are any.
+        n_positions: relative positions.
+        n_centres: sub-centres per (keyword, position).
+        dim: of the embeddings.
+        position_weight: of the position loss; 0 leaves L_kw alone.
+    """
+
+    scale: Tensor
+
+    def __init__(
+        self, n_keywords: int, n_positions: int, n_centres: int = 16, dim: int = 128, position_weight: float = 1.0
+    ) -> None:
+        super().__init__()
+        self.centres = nn.Parameter(torch.randn(n_keywords, n_positions, n_centres, dim))
+        self.position_weight = position_weight
+        first = math.sqrt(2.0) * math.log(max(2, n_keywords * n_positions - 1))
+        self.register_buffer("scale", torch.tensor(first))
+
+    def forward(self, embeddings: Tensor, keyword_label: Tensor, position_label: Tensor) -> Tensor:
+        """Scalar loss of (n_segments, n_frames, dim) embeddings; labels as in :func:`tacos_losses`."""
+        similarity = tacos_similarity(embeddings, self.centres)
+        if self.training:
+            self.scale.copy_(adaptive_scale(similarity, keyword_label, self.scale))
+        keyword_loss, position_loss = tacos_losses(similarity, keyword_label, position_label, self.scale)
+        return keyword_loss + self.position_weight * position_loss
