@@ -54,7 +54,7 @@ prepare_environment() { # DIRECTORY STEP...
         say "pip install $step"
         # A step is several arguments in one string.
         # shellcheck disable=SC2086
-        "$directory/bin/python" -m pip install --quiet --disable-pip-version-check $step ||
+        "$directory/bin/python" -m pip install -qq --disable-pip-version-check $step ||
             fail "pip could not install $step" "see pip's message above; with no network, set PIP_INDEX_URL to a mirror"
     done
     install_identity "$@" >"$directory/.installed"
