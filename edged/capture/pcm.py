@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import select
+import sys
+import termios
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,11 +19,12 @@ from edged.flow import Float32Array
 
 STDIN = "-"
 _BYTES = {"s16le": 2, "f32le": 4}
-_POLL_S = 0.2
+_POLL_MS = 200
+_HALF_FRAME_WAIT_S = 0.001
 
 
 class PcmSource:
-    """Interleaved samples without header. An odd read is completed by the next one, so channels never shift.
+    """Interleaved samples without header. Only whole frames are ever read, so channels never shift.
 
     Args:
         spec: with rate, channels and sample format.
@@ -38,19 +43,29 @@ class PcmSource:
         """Samples as they come, at most ``block_s`` at once, until the writer closes (half a frame is dropped then)."""
         frame_bytes = _BYTES[self._spec.sample_format] * self._spec.channels
         block_bytes = frame_bytes * max(1, round(self._spec.block_s * self._spec.rate_hz))
-        sample, pending = self._spec.start_frame, b""
+        sample = self._spec.start_frame
+        while data := self._whole_frames(frame_bytes, block_bytes):
+            block = DeviceBlock(sample, self._decode(data), self._spec.rate_hz)
+            yield block
+            sample = block.end
+
+    def _whole_frames(self, frame_bytes: int, block_bytes: int) -> bytes:
+        """What there is in whole frames; empty at the end.
+
+        Half a frame stays in the pipe: if this child is killed, the next one finds the channels in their places.
+        """
+        poller = select.poll()
+        poller.register(self._fd, select.POLLIN)
         while not self._closed:
-            if not select.select([self._fd], [], [], _POLL_S)[0]:
+            ready = poller.poll(_POLL_MS)
+            if not ready:
                 continue
-            chunk = os.read(self._fd, block_bytes - len(pending))
-            if not chunk:
-                return
-            pending += chunk
-            whole = len(pending) - len(pending) % frame_bytes
-            if whole:
-                block = DeviceBlock(sample, self._decode(pending[:whole]), self._spec.rate_hz)
-                pending, sample = pending[whole:], block.end
-                yield block
+            available = _readable_bytes(self._fd)
+            whole = min(block_bytes, available - available % frame_bytes)
+            if whole or available == 0 or ready[0][1] & select.POLLHUP:
+                return os.read(self._fd, whole) if whole else b""
+            time.sleep(_HALF_FRAME_WAIT_S)
+        return b""
 
     def _decode(self, data: bytes) -> Float32Array:
         """float32 (n_frames, channels), full scale +-1."""
@@ -65,6 +80,13 @@ class PcmSource:
         self._closed = True
         if self._spec.target != STDIN:
             os.close(self._fd)
+
+
+def _readable_bytes(fd: int) -> int:
+    """Bytes that can be read without waiting."""
+    buffer = bytearray(4)
+    fcntl.ioctl(fd, termios.FIONREAD, buffer)
+    return int.from_bytes(buffer, sys.byteorder)
 
 
 def _open(target: str) -> int:

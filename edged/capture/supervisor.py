@@ -152,7 +152,11 @@ class Supervisor:
             self._child = None
             last_words = child.end()
         if failure is not None:
-            raise failure if isinstance(failure, _ToldError) else DeviceError(f"{failure} ({last_words})")
+            raise (
+                failure
+                if isinstance(failure, _ToldError) or is_permanent(failure)
+                else DeviceError(f"{failure} ({last_words})")
+            )
 
     def _read(self, reader: FrameReader) -> None:
         """Deliver frames until END."""

@@ -27,7 +27,7 @@ Verb = Callable[[dict[str, Any]], dict[str, Any]]
 
 MAX_JOBS = 8
 _SEND_HIGH_WATER_MARK = 100
-_LINGER_MS = 500
+_LINGER_MS = 300
 
 
 class ControlServer:

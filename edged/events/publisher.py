@@ -25,7 +25,7 @@ ALARM_QUEUE = 4096
 TELEMETRY_QUEUE = 4096
 UNJOURNALLED_KEPT = 10_000
 _BATCH = 256
-_LINGER_MS = 1000
+_LINGER_MS = 300
 _JOURNAL_RETRY_S = 5.0
 
 Samples = dict[str, dict[str, dict[str, int]]]

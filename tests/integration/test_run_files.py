@@ -5,6 +5,7 @@ import signal
 import numpy as np
 import pytest
 import soundfile
+import soxr
 
 from tests.integration.helpers import RATE_HZ, assert_books_balance, hum, receive_books, receive_until
 
@@ -69,14 +70,48 @@ def test_enrolment_on_the_running_daemon_is_taken_up_and_can_be_rolled_back(plan
         assert process.wait(5.0) == 0
 
 
-def test_a_missing_file_is_a_status_event_and_exit_1(plant):
-    plant.add("press", {"source": "file", "path": "/nowhere/day.wav"})
+def _no_samples(path):
+    soundfile.write(path, np.zeros(0, np.float32), RATE_HZ)
+
+
+def _truncated(path):
+    soundfile.write(path, hum(2), RATE_HZ)
+    path.write_bytes(path.read_bytes()[:-1000])
+
+
+@pytest.mark.parametrize(
+    ("make", "channel", "reason"),
+    [
+        (lambda _: None, 0, "no such file"),
+        (_no_samples, 0, "holds no samples"),
+        (_truncated, 0, "truncated"),
+        (lambda path: path.write_text("not a sound"), 0, "not readable as audio"),
+        (lambda path: soundfile.write(path, hum(1), RATE_HZ), 7, "channel 7 of a device with 1 channels"),
+    ],
+)
+def test_a_file_that_cannot_be_played_is_one_status_event_and_exit_1(plant, tmp_path, make, channel, reason):
+    make(tmp_path / "day.wav")
+    plant.add("press", {"source": "file", "path": str(tmp_path / "day.wav"), "speed": 0})
+    plant.settings["streams"]["press"]["channel"] = channel
     plant.settings["exit_when_done"] = True
-    with plant.daemon() as process:
-        assert process.wait(60) == 1
+    assert plant.run("run").returncode == 1
     failed = [event for event in plant.journal() if event.get("state") == "failed"]
     assert [event["stream"] for event in failed] == ["press"]
-    assert "no such file" in failed[0]["reason"]
+    assert reason in failed[0]["reason"]
+
+
+def test_a_file_of_96_khz_and_6_channels_is_heard_like_any_other(plant, tmp_path, normal_clips):
+    sound = np.zeros((4 * 96000, 6), np.float32)
+    sound[:, 4] = soxr.resample(hum(4, 9), RATE_HZ, 96000)
+    soundfile.write(tmp_path / "six.wav", sound, 96000, subtype="PCM_24")
+    plant.add("press", {"source": "file", "path": str(tmp_path / "six.wav"), "speed": 2.0})
+    plant.settings["streams"]["press"]["channel"] = 4
+    plant.enroll("press", normal_clips)
+    with plant.daemon() as process, plant.client(process), plant.subscriber() as subscriber:
+        books = receive_books(subscriber, "press")["anomaly"]
+    assert abs(books["received"] - 4 * RATE_HZ) <= 1
+    assert books["scored"] >= 3 * RATE_HZ
+    assert books["missing"] == 0
 
 
 def test_raw_pcm_on_standard_input(plant, day, normal_clips):

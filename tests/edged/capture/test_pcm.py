@@ -1,3 +1,4 @@
+import itertools
 import os
 import threading
 
@@ -33,6 +34,31 @@ def test_reads_of_odd_lengths_never_shift_a_channel(tmp_path, sample_format, dty
     heard = np.concatenate([b.frames for b in blocks])
     np.testing.assert_array_equal(heard, samples.astype(np.float32) / scale)
     assert [b.sample for b in blocks] == list(np.cumsum([0, *[len(b.frames) for b in blocks[:-1]]]))
+
+
+def test_a_reader_that_is_killed_leaves_half_a_frame_for_the_next(tmp_path):
+    """Four bytes of six: the next child must not take them for the first channel."""
+    fifo = tmp_path / "pcm"
+    os.mkfifo(fifo)
+    spec = SourceSpec("pcm", str(fifo), rate_hz=16000, channels=3)
+    first = PcmSource(spec)
+    with fifo.open("wb", buffering=0) as out:
+        out.write(np.array([1, 2, 3, 4, 5], "<i2").tobytes())
+        assert len(next(first.blocks()).frames) == 1
+        second = PcmSource(spec)
+        first.close()
+        out.write(np.array([6], "<i2").tobytes())
+        (block,) = itertools.islice(second.blocks(), 1)
+    np.testing.assert_array_equal(block.frames * 32768, [[4, 5, 6]])
+    second.close()
+
+
+def test_a_file_on_standard_input_is_read_to_its_end(tmp_path):
+    samples = np.arange(5000, dtype="<i2")
+    (tmp_path / "raw").write_bytes(samples.tobytes())
+    source = PcmSource(SourceSpec("pcm", str(tmp_path / "raw"), rate_hz=16000, channels=1))
+    heard = np.concatenate([block.frames[:, 0] for block in source.blocks()])
+    np.testing.assert_array_equal(heard * 32768, samples)
 
 
 def test_a_fifo_that_is_not_there_is_named(tmp_path):
