@@ -54,7 +54,8 @@ class Transition:
         kind: ``onset``, ``update`` or ``cleared``.
         sample_start: first sample of the segment that decided.
         sample_end: one past its last.
-        onset_sample: start of the first segment above the threshold that led here.
+        onset_sample: first of the samples that were new in the first segment above the threshold that led here:
+            segments overlap, and what came before was already judged to be normal.
         offset_sample: end of the last segment above the release level; None while the alarm lasts.
         peak_score: highest score since the onset.
         anomaly_score: the deciding segment's.
@@ -80,6 +81,7 @@ class Hysteresis:
         """Calm, without memory."""
         self._recent: deque[tuple[bool, int, float]] = deque(maxlen=self.settings.onset_window)
         self.in_alarm = False
+        self._seen_until = 0
         self._onset_sample = 0
         self._last_high_end = 0
         self._peak = float("-inf")
@@ -97,15 +99,23 @@ class Hysteresis:
             sample_start: of the segment; `sample_end` one past it.
             typical_score: what normal sound scores; the release level lies between it and the threshold.
         """
+        new_from = self._first_new_sample(sample_start, sample_end)
         if math.isnan(anomaly_score):
             return []
         if self.in_alarm:
             release_level = threshold - self.settings.release * max(threshold - typical_score, 0.0)
             return self._while_alarm(anomaly_score, release_level, sample_start, sample_end)
-        return self._while_calm(anomaly_score, threshold, sample_start, sample_end)
+        self._recent.append((anomaly_score > threshold, new_from, anomaly_score))
+        return self._while_calm(anomaly_score, sample_start, sample_end)
 
-    def _while_calm(self, score: float, threshold: float, start: int, end: int) -> list[Transition]:
-        self._recent.append((score > threshold, start, score))
+    def _first_new_sample(self, start: int, end: int) -> int:
+        """First sample of the segment that no segment before it held."""
+        overlaps = start < self._seen_until < end
+        first = self._seen_until if overlaps else start
+        self._seen_until = end
+        return first
+
+    def _while_calm(self, score: float, start: int, end: int) -> list[Transition]:
         high = [(first, value) for above, first, value in self._recent if above]
         if len(high) < self.settings.onset_count:
             return []
@@ -122,9 +132,9 @@ class Hysteresis:
         else:
             self._calm_run += 1
         if self._calm_run >= self.settings.clear_count:
-            cleared = self._transition("cleared", score, start, end)
-            self.reset()
-            return [cleared]
+            self.in_alarm = False
+            self._recent.clear()
+            return [self._transition("cleared", score, start, end)]
         if self.settings.update_every and self._since_update >= self.settings.update_every:
             self._since_update = 0
             return [self._transition("update", score, start, end)]

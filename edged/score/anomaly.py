@@ -185,7 +185,8 @@ def _normalisation(left_out: Float64Array) -> tuple[float, float]:
     """Mean and spread of normal distances.
 
     A spread known from few rows may come out far too small by chance, so it is never taken below a twentieth of the
-    mean, or half of it over the number of rows. Without a second clip there is nothing to compare with: the raw distance stands.
+    mean, or half of it over the number of rows. Without a second clip there is nothing to compare with: the raw
+    distance stands.
     """
     known = left_out[np.isfinite(left_out)]
     if len(known) < 2:

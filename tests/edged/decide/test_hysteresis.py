@@ -20,8 +20,17 @@ def run(scores: list[float], settings: HysteresisSettings = SETTINGS, threshold:
 def test_onset_needs_k_of_n() -> None:
     assert run([2.0, 0.0, 0.0, 2.0, 0.0, 0.0]) == []
     (onset,) = run([0.0, 2.0, 0.0, 3.0])
-    assert (onset.kind, onset.onset_sample, onset.sample_start, onset.sample_end) == ("onset", 100, 300, 550)
+    assert (onset.kind, onset.sample_start, onset.sample_end) == ("onset", 300, 550)
+    assert onset.onset_sample == 250  # the segment 100..350 was the first above, 100..250 had been judged before
     assert (onset.peak_score, onset.offset_sample) == (3.0, None)
+
+
+def test_after_a_gap_a_segment_is_new_as_a_whole() -> None:
+    machine = Hysteresis(SETTINGS)
+    machine.push(0.0, 1.0, 0, 250)
+    machine.push(2.0, 1.0, 1000, 1250)
+    (onset,) = machine.push(2.0, 1.0, 1100, 1350)
+    assert onset.onset_sample == 1000
 
 
 def test_the_threshold_itself_is_not_above() -> None:
