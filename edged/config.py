@@ -201,6 +201,9 @@ class Config(Settings):
     )
     devices: dict[Name, DeviceSettings] = Field(default_factory=dict, description="audio inputs by name")
     streams: dict[Name, StreamSettings] = Field(default_factory=dict, description="monitored signals by name")
+    exit_when_done: bool = Field(
+        default=False, description="end when every file and pipe has ended and all of it is scored and published"
+    )
     capture: CaptureSettings = CaptureSettings()
     events: EventsSettings = EventsSettings()
     control: ControlSettings = ControlSettings()
