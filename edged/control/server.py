@@ -53,6 +53,7 @@ class ControlServer:
         self._free_jobs = threading.BoundedSemaphore(MAX_JOBS)
         self._answers: deque[list[bytes]] = deque()
         self._wake_read, self._wake_write = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+        self._wake_lock = threading.Lock()
         self._stopping = False
         self._failure: EdgedError | None = None
         self._ready = threading.Event()
@@ -83,9 +84,16 @@ class ControlServer:
         self._jobs.shutdown(wait=False, cancel_futures=True)
         return not self._thread.is_alive()
 
+    def _close_wake(self) -> None:
+        with self._wake_lock:
+            os.close(self._wake_read)
+            os.close(self._wake_write)
+            self._wake_write = -1
+
     def _wake(self) -> None:
-        with contextlib.suppress(BlockingIOError):  # full means awake
-            os.write(self._wake_write, b"!")
+        with self._wake_lock, contextlib.suppress(BlockingIOError):  # full means awake
+            if self._wake_write >= 0:
+                os.write(self._wake_write, b"!")
 
     def _run(self) -> None:
         socket: zmq.Socket[bytes] = self._guard.context.socket(zmq.ROUTER)
@@ -103,6 +111,7 @@ class ControlServer:
             self._serve(socket)
         finally:
             socket.close(linger=_LINGER_MS)
+            self._close_wake()
 
     def _serve(self, socket: zmq.Socket[bytes]) -> None:
         poller = zmq.Poller()

@@ -25,6 +25,7 @@ import soundfile
 import yaml
 
 from edged.demo.speech import ENROLMENT_CLIPS, spoken_clip
+from edged.events.subscriber import Subscriber
 from edged.flow import SAMPLE_RATE_HZ
 
 STREAMS = ("press", "pump")
@@ -104,6 +105,18 @@ def resident_mib(process):
     return memory.rss / 2**20, memory.uss / 2**20
 
 
+def score_delays_s(directory, seconds):
+    """For ``seconds``: how long after the last sample of a segment was heard its score reached a subscriber."""
+    delays_s, until_s = [], time.monotonic() + seconds
+    with Subscriber(f"ipc://{directory}/state/events.sock", ["score."]) as subscriber:
+        while (left_s := until_s - time.monotonic()) > 0:
+            event = subscriber.receive(left_s)
+            if event is not None:
+                heard = datetime.fromisoformat(event["time"].replace("Z", "+00:00"))
+                delays_s.append(time.time() - heard.timestamp())
+    return delays_s
+
+
 def measure(directory, seconds):
     """All figures."""
     config = prepare(directory)
@@ -114,7 +127,7 @@ def measure(directory, seconds):
         everybody = [process, *children]
         begun_s, spent_s = time.monotonic(), cpu_s(everybody)
         daemon_s = cpu_s([process])
-        time.sleep(seconds)
+        delays_s = score_delays_s(directory, seconds)
         lasted_s = time.monotonic() - begun_s
         status = json.loads(subprocess.run(edged(config, "status", "--json"), check=True, capture_output=True).stdout)
         return {
@@ -124,6 +137,7 @@ def measure(directory, seconds):
             "child_uss_mib": [round(resident_mib(child)[1]) for child in children],
             "cpu_share_of_one_core": round((cpu_s(everybody) - spent_s) / lasted_s, 3),
             "daemon_cpu_share": round((cpu_s([process]) - daemon_s) / lasted_s, 3),
+            "score_delay_ms": {f"p{p}": round(1000 * float(np.percentile(delays_s, p))) for p in (50, 99)},
             "threads": process.num_threads(),
             "open_files": process.num_fds(),
             "lost_samples": {n: {m: b["lost"] for m, b in s["samples"].items()} for n, s in status["streams"].items()},

@@ -3,6 +3,8 @@ import struct
 import numpy as np
 import pytest
 import soundfile
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from edged.capture.files import blocks_of_file, read_clip
 from edged.capture.source import SourceSpec
@@ -74,6 +76,22 @@ def test_each_broken_file_gets_one_clear_error(tmp_path, name, make, message):
     make(tmp_path / name)
     with pytest.raises(AudioError, match=message):
         read_clip(tmp_path / name)
+
+
+@settings(max_examples=300)
+@given(st.lists(st.tuples(st.integers(0, 127), st.integers(0, 255)), max_size=6), st.integers(0, 1500))
+def test_no_damage_to_a_header_is_worse_than_an_audio_error(tmp_path_factory, changes, length):
+    path = tmp_path_factory.getbasetemp() / "fuzzed.wav"
+    data = bytearray(write(path, tone(600)).read_bytes()[:length])
+    for position, value in changes:
+        if position < len(data):
+            data[position] = value
+    path.write_bytes(data)
+    try:
+        n_samples = sum(len(block.samples) for block in blocks_of_file(path))
+    except AudioError:
+        return
+    assert n_samples <= 600 * 16000
 
 
 def test_a_wav_from_a_writer_that_did_not_know_its_length_is_read_to_its_end(tmp_path):
