@@ -12,6 +12,7 @@ from typing import Any, Literal
 
 import lightning as pl
 import soundfile as sf
+import torch
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from torch.utils.data import DataLoader
@@ -163,6 +164,36 @@ def train_anomaly(options: AnomalyTrainingOptions) -> Bundle:
         network=network.cpu(),
         training=_summary(options, corpus),
         card=options.card,
+    )
+
+
+def export_run(
+    run_directory: Path, out: Path, recipe: AnomalyRecipe, *, version: str = "1.0.0", card: str = ""
+) -> Bundle:
+    """Write the bundle of a run's last checkpoint, whether the run came to its end or not.
+
+    Raises:
+        UsageError: no checkpoint, or one of another recipe's network.
+    """
+    path = run_directory / "last.ckpt"
+    if not path.is_file():
+        raise UsageError(f"{run_directory}: holds no last.ckpt", fix="name the run directory of a training run")
+    state = torch.load(path, map_location="cpu", weights_only=True)
+    weights = {k.removeprefix("network."): v for k, v in state["state_dict"].items() if k.startswith("network.")}
+    network, spec = build_network(recipe), network_spec(recipe)
+    try:
+        network.load_state_dict(weights)
+    except RuntimeError as error:
+        raise UsageError(f"{path}: not a checkpoint of this recipe's network", fix="name its --recipe") from error
+    training = {"recipe": recipe.model_dump(mode="json"), "epochs_done": int(state["epoch"]) + 1}
+    return write_anomaly_bundle(
+        out,
+        spec,
+        representations(spec, recipe, network.dim),
+        version=version,
+        network=network,
+        training=training,
+        card=card,
     )
 
 

@@ -1,0 +1,71 @@
+"""The command line of the trainer: parses, calls, reports, and fails with its exit codes."""
+
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile as sf
+from typer.testing import CliRunner
+
+import trainer.anomaly
+from edged.embed.bundle import load_bundle
+from trainer.anomaly import AnomalyTrainingOptions
+from trainer.cli import app, main
+from trainer.commands.options import run_directory
+
+RUNNER = CliRunner()
+
+
+def test_options_reach_the_training(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[AnomalyTrainingOptions] = []
+
+    class Done:
+        directory, label = tmp_path, "x"
+
+    def remember(options: AnomalyTrainingOptions) -> Done:
+        seen.append(options)
+        return Done()
+
+    monkeypatch.setattr(trainer.anomaly, "train_anomaly", remember)
+    words = ["anomaly", "--out", str(tmp_path / "b"), "--epochs", "3", "--synthetic", "2", "--exclude", "fan_id_00"]
+    assert RUNNER.invoke(app, words).exit_code == 0
+    (options,) = seen
+    assert (options.recipe.max_epochs, options.recipe.synthetic_machines) == (3, 2)
+    assert options.exclude == ("fan_id_00",)
+    assert options.run_directory == tmp_path / "b.run" == run_directory(None, tmp_path / "b")
+
+
+def test_a_stopped_run_can_be_exported(tmp_path: Path) -> None:
+    noise = 0.1 * np.random.default_rng(0).standard_normal((2, 16_000)).astype(np.float32)
+    for k in range(2):
+        path = tmp_path / "data" / "fan" / "train" / f"normal_id_0{k}_00000000.wav"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        sf.write(path, noise[k], 16_000)
+    recipe = tmp_path / "tiny.yaml"
+    recipe.write_text("max_epochs: 1\nbatch_size: 2\nn_centres: 2\n")
+    common = ["--recipe", str(recipe), "--run", str(tmp_path / "run")]
+    words = ["anomaly", "--data", str(tmp_path / "data"), "--out", str(tmp_path / "trained"), *common]
+    trained = RUNNER.invoke(app, words)
+    assert trained.exit_code == 0, trained.output
+    assert RUNNER.invoke(app, ["export", "--out", str(tmp_path / "exported"), *common]).exit_code == 0
+    bundles = [load_bundle(tmp_path / name).manifest for name in ("trained", "exported")]
+    assert bundles[0].files["model.onnx"] == bundles[1].files["model.onnx"]
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "said"),
+    [
+        (["anomaly", "--out", "b", "--recipe", "dream"], 78, "no recipe 'dream'"),
+        (["anomaly", "--out", "b", "--synthetic", "0"], 2, "nothing to train on"),
+        (["export", "--out", "b", "--run", "absent"], 2, "no last.ckpt"),
+    ],
+)
+def test_mistakes_are_explained(
+    words: list[str], code: int, said: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["edged-train", *words])
+    with pytest.raises(SystemExit) as stop:
+        main()
+    assert stop.value.code == code
+    assert said in capsys.readouterr().err

@@ -1,0 +1,1 @@
+"""The commands of `edged-train`, one file each; thin: parse, call, print."""

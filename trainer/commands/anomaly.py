@@ -1,0 +1,63 @@
+"""`edged-train anomaly`: an embedder for machine sounds, and its bundle."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from trainer.commands.options import (
+    EpochsOption,
+    OutOption,
+    RecipeOption,
+    ResumeOption,
+    RunOption,
+    SeedOption,
+    run_directory,
+)
+
+
+def anomaly(
+    *,
+    out: OutOption,
+    data: Annotated[
+        Path | None, typer.Option("--data", help="Recordings in a DCASE or MIMII layout; only normal ones are used.")
+    ] = None,
+    noise: Annotated[Path | None, typer.Option("--noise", help="Background recordings to mix in.")] = None,
+    exclude: Annotated[
+        list[str] | None, typer.Option("--exclude", help="Leave out files whose path holds this; repeatable.")
+    ] = None,
+    synthetic: Annotated[
+        int | None, typer.Option("--synthetic", min=0, help="Synthetic machines beside the recordings.")
+    ] = None,
+    recipe: RecipeOption = "anomaly",
+    epochs: EpochsOption = None,
+    seed: SeedOption = 0,
+    run: RunOption = None,
+    resume: ResumeOption = False,
+    card: Annotated[Path | None, typer.Option("--card", help="Text file that becomes the bundle's card.")] = None,
+) -> None:
+    """Train an embedder on normal machine sound and write a bundle that `edged` runs.
+
+    Example: `edged-train anomaly --data recordings/ --noise noises/ --out press-bundle --epochs 20`
+    """
+    from trainer.anomaly import AnomalyTrainingOptions, load_recipe, train_anomaly
+
+    overrides = {"max_epochs": epochs, "synthetic_machines": synthetic}
+    chosen = load_recipe(recipe, **{name: value for name, value in overrides.items() if value is not None})
+    options = AnomalyTrainingOptions(
+        out=out,
+        recipe=chosen,
+        run_directory=run_directory(run, out),
+        data=data,
+        noise=noise,
+        exclude=tuple(exclude or ()),
+        seed=seed,
+        resume=resume,
+        card=card.read_text(encoding="utf-8") if card else "",
+        progress=sys.stderr.isatty(),
+    )
+    bundle = train_anomaly(options)
+    typer.echo(f"{bundle.directory}: {bundle.label}", err=True)
