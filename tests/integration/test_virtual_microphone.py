@@ -6,7 +6,9 @@ The left channel is a machine that fails, the right one a hall where a word is s
 import ctypes.util
 import importlib.util
 import json
+import os
 import shutil
+import signal
 import subprocess
 import time
 from contextlib import contextmanager
@@ -106,27 +108,46 @@ def listening(plant, tmp_path):
     return plant
 
 
-def test_sound_in_events_out_through_a_real_sound_system(listening, day, tmp_path):
+def test_sound_in_events_out_and_a_killed_capture_moves_nothing(listening, day, tmp_path):
+    """The word is heard; then the capture child is killed; the fault is still found where it is."""
     plant = listening
-    with sound_server(tmp_path, plant.environment):
+    with sound_server(tmp_path, plant.environment), plant.daemon() as process, plant.client(process) as client:
         player = subprocess.Popen(["paplay", "--device=plant", str(day)], env=plant.environment)
         began_s = time.time()
-        with plant.daemon() as process, plant.client(process) as client, plant.subscriber() as subscriber:
-            onset = receive_until(subscriber, lambda event: event["kind"] == "onset")
-            status = client.call("status")
-            client.call("stop")
-            assert process.wait(5.0) == 0
+        with plant.subscriber() as subscriber:
+            word = receive_until(subscriber, lambda event: event["kind"] == "keyword")[-1]
+            before = client.call("status")
+            os.kill(before["devices"]["machine"]["child_pid"], signal.SIGKILL)
+            receive_until(subscriber, lambda event: event.get("state") == "waiting")
+            onset = receive_until(subscriber, is_fault_after(word))[-1]
+            after = client.call("status")
+        client.call("stop")
+        assert process.wait(5.0) == 0
         player.kill()
         player.wait()
-    word = next(event for event in onset if event["kind"] == "keyword")
     assert (word["stream"], word["keyword"]) == ("hall", "maintenance")
     assert word["score"] >= word["threshold"]
     assert seconds_after(began_s, word) == pytest.approx(WORD_S + 1.0, abs=1.5)
-    assert (onset[-1]["stream"], onset[-1]["monitor"]) == ("machine", "anomaly")
-    assert seconds_after(began_s, onset[-1]) == pytest.approx(FAULT_S + 1.0, abs=2.0)
-    assert_books_balance(status)
-    assert status["devices"]["machine"]["state"] == "running"
-    assert status["streams"]["machine"]["samples"]["anomaly"]["lost"] == 0
+    assert seconds_after(began_s, onset) == pytest.approx(FAULT_S + 1.0, abs=2.0)
+    assert stream_began_s(onset) == pytest.approx(stream_began_s(word), abs=0.3)
+    assert [lost_samples(status) for status in (before, after)] == [0, pytest.approx(2 * RATE_HZ, abs=2 * RATE_HZ)]
+    assert lost_samples(after) > 0
+    assert_books_balance(before)
+    assert_books_balance(after)
+
+
+def is_fault_after(word):
+    """An onset later than the word: the silence before the player began sounds abnormal too."""
+    return lambda event: event["kind"] == "onset" and event["time"] > word["time"]
+
+
+def lost_samples(status):
+    return status["streams"]["machine"]["samples"]["anomaly"]["missing"]
+
+
+def stream_began_s(event):
+    """When the stream's sample 0 was heard, by this event."""
+    return seconds_after(0.0, event) - event["sample_end"] / RATE_HZ
 
 
 def seconds_after(began_s, event):
