@@ -24,7 +24,9 @@ from edged.demo.view import print_outcome, sentence
 TRACE_SEGMENTS = (8, 64)
 """Least and most segments in a score trace."""
 _OTHER_COLUMNS = 52
-EVENT_LINES = 12
+_OTHER_LINES = 14
+EVENT_LINES = (3, 12)
+"""Least and most events in the list."""
 _BARS = "▁▂▃▄▅▆▇█"
 _STYLES = {"onset": "bold red", "update": "red", "cleared": "green", "keyword": "bold cyan"}
 
@@ -36,7 +38,7 @@ class LiveView:
         self._console = console
         self._duration_s = duration_s
         self._speed = speed
-        self._events: deque[Text] = deque(maxlen=EVENT_LINES)
+        self._events: deque[Text] = deque(maxlen=EVENT_LINES[1])
         self._live = Live(console=console, refresh_per_second=12, transient=False)
         self._shown = False
 
@@ -76,6 +78,12 @@ class LiveView:
         least, most = TRACE_SEGMENTS
         return min(max(self._console.width - _OTHER_COLUMNS, least), most)
 
+    def _latest_events(self) -> list[Text]:
+        least, most = EVENT_LINES
+        n_lines = min(max(self._console.height - _OTHER_LINES, least), most)
+        shown = list(self._events)[-n_lines:]
+        return shown + [Text("")] * (n_lines - len(shown))
+
     def _picture(self, record: Record, chapter: Chapter) -> RenderableType:
         head = Table.grid(expand=True, padding=(0, 2))
         head.add_column()
@@ -86,13 +94,12 @@ class LiveView:
             ProgressBar(total=self._duration_s, completed=record.now_s),
             Text(f"{self._speed:g} x real time", "dim"),
         )
-        events = [*self._events, *[Text("")] * (EVENT_LINES - len(self._events))]
         parts: tuple[RenderableType, ...] = (
             head,
             Padding(Text.assemble((chapter.title, "bold"), "  ", (chapter.sentence, "italic")), (1, 0)),
             _streams(record, self._trace_segments()),
             Rule("events, as they come over ZeroMQ", style="dim"),
-            *events,
+            *self._latest_events(),
         )
         return Panel(Group(*parts), title="[bold]edged demo[/bold]: a plant hall", border_style="blue", padding=(1, 2))
 
@@ -108,7 +115,7 @@ def _streams(record: Record, trace_segments: int) -> Table:
         table.add_row(Text(stream, "bold"), score_trace(levels, trace_segments), _figures(levels), state)
     words = [said for said in record.said if said.kind == "keyword"]
     heard = ", ".join(clock(said.onset_s) for said in words[-4:])
-    found = Text(f"“{words[-1].keyword}” at {heard}" if words else "listening", "cyan" if words else "dim")
+    found = Text(f'"{words[-1].keyword}" at {heard}' if words else "listening", "cyan" if words else "dim")
     found.truncate(trace_segments, overflow="ellipsis")
     table.add_row(Text(HALL, "bold"), found, "", Text(f"heard {len(words)} x" if words else "", "cyan"))
     return table

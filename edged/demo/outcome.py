@@ -87,14 +87,14 @@ def _false_alarms_row(stream: str, timeline: Timeline, record: Record) -> Row:
         for s in _false_onsets(timeline, record)
         if s.stream == stream and timeline.shift_s < s.at_s < _settled_s(record, timeline)
     ]
-    what = f"{stream}: sounds different from {clock(timeline.shift_s)} on"
-    happened = f"false alarm after {false[0].at_s - timeline.shift_s:.0f} s" if false else "no alarm"
-    return Row(what, "false alarm, nobody told edged", happened, bool(false))
+    what = f"{stream}: new sound from {clock(timeline.shift_s)}"
+    happened = f"alarm after {false[0].at_s - timeline.shift_s:.0f} s" if false else "no alarm"
+    return Row(what, "alarm: never heard it", happened, bool(false))
 
 
 def _enrolment_row(stream: str, record: Record) -> Row:
     done = _enrolment(stream, record)
-    what = f"{stream}: new domain enrolled, daemon running"
+    what = f"{stream}: that sound enrolled live"
     expected = f"calm within {SETTLED_AFTER_ENROLMENT_S:.0f} s"
     if done is None:
         return Row(what, expected, "not enrolled", good=False)
@@ -104,7 +104,7 @@ def _enrolment_row(stream: str, record: Record) -> Row:
     if cleared is None or cleared.bank < done.bank:
         return Row(what, expected, f"bank {done.bank}, alarm not cleared", good=False)
     after_s = max(cleared.at_s - done.done_s, 0.0)
-    happened = f"took {done.wall_s:.1f} s; calm {after_s:.0f} s later (bank {done.bank})"
+    happened = f"took {done.wall_s:.1f} s, calm {after_s:.0f} s later"
     return Row(what, expected, happened, after_s <= SETTLED_AFTER_ENROLMENT_S)
 
 
@@ -118,7 +118,7 @@ def _words_row(timeline: Timeline, record: Record) -> Row:
             errors_s.append(max(abs(hits[0].onset_s - word.start_s), abs(offset_s - word.end_s)))
     happened = f"{len(errors_s)} of {len(spoken)}" + (f", times right to {max(errors_s):.2f} s" if errors_s else "")
     expected = f"all {len(spoken)}, right to {WORD_TOLERANCE_S} s"
-    return Row(f"{HALL}: “{KEYWORD}”, enrolled from 3 clips", expected, happened, len(errors_s) == len(spoken))
+    return Row(f'{HALL}: "{KEYWORD}", from 3 clips', expected, happened, len(errors_s) == len(spoken))
 
 
 def _other_words_row(timeline: Timeline, record: Record) -> Row:
@@ -128,7 +128,7 @@ def _other_words_row(timeline: Timeline, record: Record) -> Row:
     others = len(timeline.words) - len(spoken)
     names = ", ".join(clock(s.onset_s) for s in false)
     happened = f"{len(false)}: {names}" if false else "0"
-    return Row(f"{HALL}: {others} other words and the machines", "0 false words", happened, not false)
+    return Row(f"{HALL}: {others} other words, machines", "0 false words", happened, not false)
 
 
 def _samples_row(record: Record) -> Row:

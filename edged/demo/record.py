@@ -66,7 +66,8 @@ class Record:
     @property
     def now_s(self) -> float:
         """How far the scene has been heard."""
-        return max((levels[-1].at_s for levels in self.levels.values()), default=0.0)
+        last = [levels[-1].at_s for levels in self.levels.values()]
+        return max([*last, *(said.at_s for said in self.said[-1:])], default=0.0)
 
     def holds_all(self, duration_s: float) -> bool:
         """Whether every monitor has taken in the whole scene and nothing waits any more."""

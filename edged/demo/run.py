@@ -91,9 +91,10 @@ def _watched(workspace: Workspace, scene: Scene, view: View) -> Record:
 def _chosen_view(scene: Scene, speed: float, *, plain: bool, as_json: bool) -> View:
     if as_json:
         return SilentView()
-    if plain or not sys.stdout.isatty():
+    terminal = Console()
+    if plain or not terminal.is_terminal or terminal.is_dumb_terminal or terminal.options.ascii_only:
         return PlainView(plain_console())
-    return LiveView(Console(), scene.timeline.duration_s, speed)
+    return LiveView(terminal, scene.timeline.duration_s, speed)
 
 
 def _report(scene: Scene, record: Record, rows: Sequence[Row], wall_s: float) -> dict[str, Any]:

@@ -111,7 +111,7 @@ def sentence(said: Said) -> str:
     """
     if said.kind == "keyword":
         length_s = (said.offset_s or said.onset_s) - said.onset_s
-        return f"{said.stream:6s} WORD: “{said.keyword}” at {clock(said.onset_s)}, {length_s:.2f} s long"
+        return f'{said.stream:6s} WORD: "{said.keyword}" at {clock(said.onset_s)}, {length_s:.2f} s long'
     if said.kind == "onset":
         since = clock(said.onset_s)
         return f"{said.stream:6s} ALARM: abnormal since {since}, score {said.score:.1f} over {said.threshold:.1f}"

@@ -73,7 +73,7 @@ def test_the_echo_of_a_fault_in_the_last_segments_is_no_false_alarm(timeline, ri
 def test_a_change_nobody_noticed_is_named(timeline, right_events, record_of):
     events = without(right_events, kind="onset", stream=PUMP, onset_s=timeline.shift_s)
     (what,) = bad_rows(timeline, record_of(events))
-    assert what.startswith("pump: sounds different")
+    assert what.startswith("pump: new sound")
 
 
 def test_an_alarm_that_the_old_references_cleared_is_no_adaptation(timeline, right_events, record_of):
