@@ -165,7 +165,11 @@ class Service:
 
     def _open_context(self, started: ExitStack) -> SocketGuard:
         """The ZeroMQ context and who may connect to its sockets."""
-        self.config.runtime_path.mkdir(parents=True, exist_ok=True)
+        try:
+            self.config.runtime_path.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            fix = "check owner and permissions, or set runtime_dir"
+            raise StateError(f"{self.config.runtime_path}: {error.strerror}", fix=fix) from error
         context: zmq.Context[Any] = zmq.Context()
         started.callback(context.destroy, linger=0)
         guard = SocketGuard(context, self.config.security)

@@ -95,6 +95,11 @@ class Supervisor:
         return child.pid if child else None
 
     @property
+    def lost_frames(self) -> int:
+        """Device samples declared lost so far: overruns, and what went by while no child ran."""
+        return self._alignment.lost
+
+    @property
     def is_over(self) -> bool:
         """Whether nothing more will come."""
         return self._life.state in FINAL_STATES and not self._thread.is_alive()

@@ -12,6 +12,8 @@ import zmq
 from edged.control.protocol import Request, result_of
 from edged.errors import ControlError
 
+MAX_REQUEST_BYTES = 1 << 20
+"""The daemon drops larger ones by default (`control.max_message_bytes`)."""
 _CONNECT_TIMEOUT_S = 2.0
 _PING_TIMEOUT_S = 1.0
 
@@ -61,7 +63,12 @@ class ControlClient:
         request = Request(id=identity, verb=verb, args=args or {})
         if not self._socket.poll(round(_CONNECT_TIMEOUT_S * 1000), zmq.POLLOUT):
             raise ControlError(f"no daemon answers at {self._endpoint}", fix="start it with `edged run`")
-        self._socket.send(request.model_dump_json().encode())
+        body = request.model_dump_json().encode()
+        if len(body) > MAX_REQUEST_BYTES:
+            raise ControlError(
+                f"'{verb}': a request of {len(body)} bytes is too large", fix="name a directory of clips"
+            )
+        self._socket.send(body)
         deadline_s = time.monotonic() + (timeout_s or self._timeout_s)
         while self._socket.poll(max(0, round((deadline_s - time.monotonic()) * 1000))):
             result = result_of(self._socket.recv(), identity)

@@ -93,5 +93,6 @@ class Device:
             "state": self.supervisor.state.value,
             "reason": self.reason,
             "restarts": self.supervisor.restarts,
+            "lost_frames": self.supervisor.lost_frames,
             "child_pid": self.supervisor.child_pid,
         }

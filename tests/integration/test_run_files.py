@@ -3,6 +3,7 @@
 import signal
 
 import numpy as np
+import psutil
 import pytest
 import soundfile
 import soxr
@@ -173,3 +174,18 @@ def test_sigterm_while_the_worker_is_busy_stops_within_5_s_too(plant, normal_cli
         process.send_signal(signal.SIGTERM)
         assert process.wait(5.0) == 0
     assert plant.journal()[-1]["state"] == "stopped"
+
+
+def test_a_daemon_killed_with_sigkill_takes_its_children_along_and_can_start_again(plant, day):
+    plant.add("press", {"source": "file", "path": str(day), "speed": 1.0, "loop": True})
+    with plant.daemon() as process, plant.client(process) as client, plant.subscriber() as subscriber:
+        receive_until(subscriber, lambda event: event.get("state") == "running")
+        child = psutil.Process(client.call("status")["devices"]["press"]["child_pid"])
+        process.kill()
+        child.wait(10.0)
+    last_seq = plant.journal()[-1]["seq"]
+    with plant.daemon() as process, plant.client(process) as client, plant.subscriber() as subscriber:
+        receive_until(subscriber, lambda event: event.get("seq", 0) > last_seq and event["state"] == "running")
+        client.call("stop")
+        assert process.wait(5.0) == 0
+    assert [event["seq"] for event in plant.journal()] == list(range(1, len(plant.journal()) + 1))

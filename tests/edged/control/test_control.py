@@ -105,6 +105,11 @@ def test_an_oversized_message_is_dropped_and_the_daemon_goes_on(endpoint):
             assert client.call("ping") == {}
 
 
+def test_a_request_the_daemon_would_drop_is_refused_before_it_is_sent(endpoint):
+    with serving(endpoint), ControlClient(endpoint) as client, pytest.raises(ControlError, match="too large"):
+        client.call("echo", {"clips": ["x" * 100] * 20_000})
+
+
 @pytest.fixture(scope="module")
 def live(tmp_path_factory):
     endpoint = f"ipc://{tmp_path_factory.mktemp('c')}/s"
