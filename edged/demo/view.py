@@ -117,7 +117,7 @@ def sentence(said: Said) -> str:
         return f"{said.stream:6s} ALARM: abnormal since {since}, score {said.score:.1f} over {said.threshold:.1f}"
     if said.kind == "cleared":
         return f"{said.stream:6s} cleared: normal again, score {said.score:.1f}"
-    return f"{said.stream:6s} still abnormal, score {said.score:.1f} over {said.threshold:.1f}"
+    return f"{said.stream:6s} alarm goes on, score {said.score:.1f} over {said.threshold:.1f}"
 
 
 def print_outcome(console: Console, rows: Sequence[Row], wall_s: float) -> None:
