@@ -27,6 +27,7 @@ _CHECKED_BYTES = _HEAD.size - 4
 MAX_PAYLOAD_BYTES = 8 << 20
 MAX_CHANNELS = 64
 _READ_BYTES = 1 << 16
+_LONGEST_POLL_S = 60.0
 MAX_RATE_HZ = 768_000
 MAX_SAMPLE = 1 << 60
 PERMANENT = 1
@@ -120,6 +121,8 @@ class FrameReader:
 
     def __init__(self, fd: int) -> None:
         self._fd = fd
+        self._poller = select.poll()
+        self._poller.register(fd, select.POLLIN)
 
     def read(self, timeout_s: float) -> Frame | None:
         """The next frame, or None when the child closed the pipe between two frames.
@@ -145,8 +148,10 @@ class FrameReader:
         buffer = bytearray()
         while len(buffer) < n_bytes:
             wait_s = deadline_s - time.monotonic()
-            if wait_s <= 0 or not select.select([self._fd], [], [], wait_s)[0]:
+            if wait_s <= 0:
                 raise FrameTimeoutError("the capture child sent nothing in time")
+            if not self._poller.poll(min(wait_s, _LONGEST_POLL_S) * 1000):
+                continue
             chunk = os.read(self._fd, min(n_bytes - len(buffer), _READ_BYTES))
             if not chunk:
                 break

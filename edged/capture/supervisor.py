@@ -156,12 +156,11 @@ class Supervisor:
         finally:
             self._child = None
             last_words = child.end()
-        if failure is not None:
-            raise (
-                failure
-                if isinstance(failure, _ToldError) or is_permanent(failure)
-                else DeviceError(f"{failure} ({last_words})")
-            )
+        if failure is None:
+            return
+        if isinstance(failure, _ToldError) or is_permanent(failure):
+            raise failure
+        raise DeviceError(f"{failure} ({last_words})")
 
     def _read(self, reader: FrameReader) -> None:
         """Deliver frames until END."""
