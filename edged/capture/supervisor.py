@@ -117,6 +117,8 @@ class Supervisor:
 
     def join(self, timeout_s: float) -> bool:
         """Wait for the reader; whether it is done."""
+        if self._thread.ident is None:  # never started
+            return True
         self._thread.join(timeout_s)
         return not self._thread.is_alive()
 

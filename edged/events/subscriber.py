@@ -7,7 +7,7 @@
         for event in events:
             print(event["time"], event["stream"], event["kind"], event["score"])
 
-It needs ZeroMQ and nothing else of the daemon; the connection is made again by itself.
+A lost connection is made again by itself; numbers that were missed meanwhile are asked for.
 """
 
 from __future__ import annotations
