@@ -16,8 +16,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from edged.flow import Float64Array
-from edged.score.backend import Arrays, stored
-from edged.score.distances import cosine, unit, without_own_clip
+from edged.score.backend import Arrays, clip_folds, stored
+from edged.score.distances import cosine, unit
 from edged.score.kmeans import spherical_kmeans
 from edged.score.references import References
 
@@ -80,16 +80,13 @@ def _anchors(references: References, n_clusters: int, seed: int) -> Float64Array
 
 
 def _leave_clip_out(references: References, n_clusters: int, seed: int) -> Float64Array:
-    """Refitted without each clip in turn while that is cheap; beyond, the distance to the other members."""
+    """Every clip scored by anchors found without it."""
     result = np.full(len(references), np.nan)
-    clips = np.unique(references.clips)
-    if len(clips) < 2:
+    folds = clip_folds(references.clips)
+    if folds.max() == 0:
         return result
-    if len(references) <= n_clusters:
-        vectors = unit(references.vectors)
-        return np.asarray(without_own_clip(cosine(vectors, vectors), references.same_clip()).min(axis=1))
-    for clip in clips:
-        own = references.clips == clip
+    for fold in range(folds.max() + 1):
+        own = folds == fold
         anchors = _anchors(references.select(~own), n_clusters, seed)
         result[own] = cosine(references.vectors[own], anchors).min(axis=1)
     return result

@@ -15,7 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from edged.errors import EnrolmentError
 from edged.flow import Float64Array
-from edged.score.backend import Arrays, stored
+from edged.score.backend import Arrays, clip_folds, stored
 from edged.score.distances import METRICS, TINY, without_own_clip
 from edged.score.references import References
 
@@ -98,7 +98,8 @@ class DensityBackend:
 
 def _mean_nearest(others: Float64Array, n_neighbours: int) -> Float64Array:
     """Mean of the K smallest finite distances of every row; NaN where there is none: (n, m) -> (n,)."""
-    smallest = np.sort(others, axis=1)[:, :n_neighbours]
+    n_nearest = min(n_neighbours, others.shape[1])
+    smallest = np.partition(others, n_nearest - 1, axis=1)[:, :n_nearest]
     finite = np.isfinite(smallest)
     count = finite.sum(axis=1)
     total = np.where(finite, smallest, 0.0).sum(axis=1)
@@ -118,10 +119,11 @@ def _leave_clip_out(
 ) -> Float64Array:
     """Every clip scored by a back end fitted without it, from the pairwise distances alone."""
     result = np.full(len(clips), np.nan)
-    for clip in np.unique(clips):
-        own = clips == clip
-        if own.all():
-            continue
+    folds = clip_folds(clips)
+    if folds.max() == 0:
+        return result
+    for fold in range(folds.max() + 1):
+        own = folds == fold
         radius = _bounded(_mean_nearest(others[np.ix_(~own, ~own)], n_neighbours), max_ratio)
         result[own] = (others[np.ix_(own, ~own)] / radius).min(axis=1)
     return result

@@ -14,12 +14,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from edged.flow import Float64Array
-from edged.score.backend import Arrays, stored
+from edged.score.backend import Arrays, clip_folds, stored
 from edged.score.distances import TINY, euclidean
 from edged.score.references import References
-
-MAX_FOLDS = 40
-"""More clips than this are left out in groups, which keeps enrolment fast and errs on the careful side."""
 
 
 @dataclass(frozen=True)
@@ -145,14 +142,13 @@ def ledoit_wolf(residuals: Float64Array) -> tuple[float, float]:
 
 
 def _leave_clip_out(references: References, standardise: bool, prior: Float64Array) -> Float64Array:
-    """Every clip (or group of clips, when there are many) scored by a fit without it."""
+    """Every clip scored by a fit without it."""
     result = np.full(len(references), np.nan)
-    clips, number = np.unique(references.clips, return_inverse=True)
-    if len(clips) < 2:
+    folds = clip_folds(references.clips)
+    if folds.max() == 0:
         return result
-    fold = number % min(len(clips), MAX_FOLDS)
-    for index in range(fold.max() + 1):
-        own = fold == index
+    for fold in range(folds.max() + 1):
+        own = folds == fold
         fitted = ShrinkageBackend(**_fit(references.select(~own), standardise, prior), left_out=result)
         result[own] = fitted.distance(references.vectors[own])
     return result

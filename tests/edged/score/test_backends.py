@@ -6,6 +6,7 @@ from sklearn.covariance import LedoitWolf
 
 from edged.errors import EnrolmentError, StateError
 from edged.score.anomaly import BACKENDS
+from edged.score.backend import MAX_FOLDS, clip_folds
 from edged.score.cosine import CosineBackend
 from edged.score.density import DensityBackend
 from edged.score.kmeans import spherical_kmeans
@@ -103,6 +104,13 @@ def test_leave_clip_out_equals_a_fit_without_the_clip(name: str) -> None:
         own = REFERENCES.clips == clip
         without = BACKENDS[name].fit(REFERENCES.select(~own))
         np.testing.assert_allclose(fitted.leave_clip_out()[own], without.distance(REFERENCES.vectors[own]), rtol=1e-7)
+
+
+def test_many_clips_are_left_out_in_groups_of_whole_clips() -> None:
+    clips = np.repeat(np.arange(100), 3)
+    folds = clip_folds(clips)
+    assert len(np.unique(folds)) == MAX_FOLDS
+    assert all(len(np.unique(folds[clips == clip])) == 1 for clip in range(100))
 
 
 @pytest.mark.parametrize("name", BACKENDS)
