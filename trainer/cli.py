@@ -9,6 +9,7 @@ import typer
 from edged.errors import EdgedError
 from trainer.commands.anomaly import anomaly
 from trainer.commands.export import export
+from trainer.commands.keyword import keyword
 
 app = typer.Typer(
     name="edged-train",
@@ -20,6 +21,7 @@ app = typer.Typer(
 )
 
 app.command()(anomaly)
+app.command()(keyword)
 app.command()(export)
 
 

@@ -6,25 +6,30 @@ network then goes on training with real voices. Weak labels become strong ones, 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
+from torch import nn
 
-from edged.flow import Float64Array
+from edged.features.keyword import KeywordSpec
+from edged.flow import SAMPLE_RATE_HZ, Float64Array
 from trainer.data.keywords import WordClip
-from trainer.data.speech_synth import Espeak
+from trainer.data.speech_synth import Espeak, espeak
+from trainer.keyword_bundle import embed_signal
+from trainer.losses.tacos import TACos, tacos_similarity
 
 MIN_PHONE_FRAMES = 2
 ACCENTS = ("en-us", "en-gb")
 
 
-def pronunciations(espeak: Espeak, word: str) -> list[tuple[int, ...]]:
+def pronunciations(engine: Espeak, word: str) -> list[tuple[int, ...]]:
     """Distinct phone sequences of an English word; those with an unknown sound are left out."""
     found = []
     for accent in ACCENTS:
-        phones = tuple(p for p, _, _ in espeak.speak(word, accent, 160, 50, 50).phones if p != 0)
+        phones = tuple(p for p, _, _ in engine.speak(word, accent, 160, 50, 50).phones if p != 0)
         if phones and min(phones) > 0 and phones not in found:
             found.append(phones)
     return found
@@ -78,3 +83,28 @@ def aligned_clip(
     (_, spans), phones = max(results, key=lambda result: result[0][0])
     times = [(phone, start * frame_s, end * frame_s) for phone, (start, end) in zip(phones, spans, strict=True)]
     return replace(clip, phones=tuple(times))
+
+
+def align_words(
+    clips: Mapping[str, Sequence[WordClip]], network: nn.Module, phone_loss: TACos, spec: KeywordSpec
+) -> dict[str, list[WordClip]]:
+    """All recorded English words (classes ``en-...``) with phone times; others as they are."""
+    engine, frame_s = espeak(), spec.hop_samples / SAMPLE_RATE_HZ
+    aligned: dict[str, list[WordClip]] = {}
+    for word, takes in clips.items():
+        candidates = pronunciations(engine, word.removeprefix("en-")) if word.startswith("en-") else []
+        aligned[word] = [
+            aligned_clip(take, phone_log_likelihood(network, phone_loss, take, spec), candidates, frame_s)
+            if candidates
+            else take
+            for take in takes
+        ]
+    return aligned
+
+
+def phone_log_likelihood(network: nn.Module, phone_loss: TACos, clip: WordClip, spec: KeywordSpec) -> Float64Array:
+    """What the phone head says of each frame: (n_frames, n_phones)."""
+    rows = torch.from_numpy(embed_signal(network.cpu(), clip.samples, spec)).unsqueeze(1)
+    with torch.no_grad():
+        similarity = tacos_similarity(rows, phone_loss.centres.cpu())[:, :, 0]
+        return np.asarray(torch.log_softmax(phone_loss.scale.cpu() * similarity, dim=1).numpy(), dtype=np.float64)

@@ -75,3 +75,15 @@ def read_indexed_clips(directory: Path, language: str) -> Iterator[WordClip]:
         for word, _, start in clips:
             clip = samples[start : start + SAMPLE_RATE_HZ]
             yield WordClip(f"{language}-{word}", Path(name).stem, clip)
+
+
+def read_recordings(directory: Path) -> list[Float32Array]:
+    """All recordings below a directory, in order.
+
+    Raises:
+        AudioError: there are none, or one cannot be read.
+    """
+    paths = [path for path in sorted(directory.rglob("*")) if path.suffix.lower() in SUFFIXES]
+    if not paths:
+        raise AudioError(f"{directory}: holds no {', '.join(SUFFIXES)} files", fix="name a folder of recordings")
+    return [read_audio(path) for path in paths]

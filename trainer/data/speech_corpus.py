@@ -36,8 +36,10 @@ class Material:
         return {word: index for index, word in enumerate(sorted(self.clips))}
 
 
-def read_material(data: Path) -> Material:
+def read_material(data: Path | None) -> Material:
     """The permissively licensed recordings of the data pack that are there, and the installed synthesisers."""
+    if data is None:
+        return Material([], {}, available_engines())
     noises = []
     for path in sorted((data / "noise").glob("*/*.ogg")):
         if path.stem not in HELD_OUT_NOISES:

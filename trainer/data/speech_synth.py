@@ -146,7 +146,8 @@ def flite_speak(text: str, voice: str, stretch: float, pitch_hz: float) -> Utter
 
 
 @functools.lru_cache(maxsize=1)
-def _espeak() -> Espeak:
+def espeak() -> Espeak:
+    """The one instance of this process."""
     return Espeak()
 
 
@@ -155,7 +156,7 @@ def espeak_speaker(rng: np.random.Generator, text: str, foreign_share: float = 0
     language = str(rng.choice(FOREIGN_VOICES if rng.random() < foreign_share else ENGLISH_VOICES))
     voice = f"{language}+{rng.choice(VARIANTS)}"
     rate, pitch, pitch_range = rng.integers(120, 270), rng.integers(10, 90), rng.integers(20, 90)
-    return _espeak().speak(text, voice, int(rate), int(pitch), int(pitch_range))
+    return espeak().speak(text, voice, int(rate), int(pitch), int(pitch_range))
 
 
 def flite_speaker(rng: np.random.Generator, text: str) -> Utterance:

@@ -1,0 +1,133 @@
+"""Trains a keyword embedder and writes it as a bundle.
+
+general: synthetic sentences and recorded words -> shards -> network -> phone times of the recorded words -> more shards
+         -> network -> bundle
+site:    see trainer/keyword_site.py
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import lightning as pl
+import numpy as np
+from rich.progress import track
+from torch.utils.data import DataLoader
+
+from edged.embed.bundle import Bundle
+from edged.errors import UsageError
+from edged.features.keyword import KeywordSpec
+from trainer.data.alignment import align_words
+from trainer.data.speech_corpus import Material, ordinary_speech, read_material, write_shard
+from trainer.data.speech_crops import SpeechCrops, diphone_classes, load_shards
+from trainer.keyword_bundle import Decision, embed_signal, write_keyword_bundle
+from trainer.keyword_recipe import GeneralRecipe, KeywordTrainingOptions
+from trainer.keyword_site import train_site
+from trainer.losses.running_speech import RunningSpeechObjective
+from trainer.models.speech_trunk import SpeechTrunk
+from trainer.training import fit
+
+ALIGNED_SHARE = 0.66
+
+
+def train_keyword(options: KeywordTrainingOptions) -> Bundle:
+    """Train and write the bundle.
+
+    Raises:
+        UsageError: nothing to learn from.
+        AudioError: recordings that cannot be used.
+        BundleError: the exported network differs from the trained one.
+    """
+    pl.seed_everything(options.seed, workers=True, verbose=False)
+    if isinstance(options.recipe, GeneralRecipe):
+        return train_general(options, options.recipe)
+    return train_site(options, options.recipe)
+
+
+def train_general(options: KeywordTrainingOptions, recipe: GeneralRecipe) -> Bundle:
+    """An embedder for words that come later."""
+    material = read_material(options.data)
+    if not material.engines and not material.clips:
+        raise UsageError("no speech to learn from", fix="apt install espeak-ng flite, or give --data")
+    run = GeneralRun(options, recipe, KeywordSpec(), SpeechTrunk(recipe.width))
+    shards = run.corpus("corpus", recipe.shards, material)
+    objective = run.objective(shards, len(material.classes))
+    run.fit("first", recipe.first_epochs, shards, objective)
+    if recipe.aligned_shards and material.clips and material.engines:
+        aligned = align_words(material.clips, run.network, objective.phone_loss, run.spec)
+        richer = replace(material, clips=aligned, recorded_share=ALIGNED_SHARE)
+        shards = [*shards, *run.corpus("aligned", recipe.aligned_shards, richer)]
+    run.fit("second", recipe.max_epochs, shards, objective)
+    return run.bundle(material)
+
+
+@dataclass(frozen=True)
+class GeneralRun:
+    """One training of a general embedder."""
+
+    options: KeywordTrainingOptions
+    recipe: GeneralRecipe
+    spec: KeywordSpec
+    network: SpeechTrunk
+
+    def corpus(self, name: str, n_shards: int, material: Material) -> list[Path]:
+        """The shards of one corpus; those that are there already are kept."""
+        folder = self.options.run_directory / name
+        folder.mkdir(parents=True, exist_ok=True)
+        paths = [folder / f"{index:04d}.npz" for index in range(n_shards)]
+        missing = [path for path in paths if not path.is_file()]
+        for path in track(missing, description=name, disable=not self.options.progress):
+            rng = np.random.default_rng((self.options.seed, int(path.stem), len(name)))
+            write_shard(path, rng, material, self.spec, self.recipe.scenes_per_shard)
+        return paths
+
+    def objective(self, shards: Sequence[Path], n_words: int) -> RunningSpeechObjective:
+        """The loss, with the diphones of the corpus."""
+        return RunningSpeechObjective(
+            diphone_classes(load_shards(shards), self.recipe.diphones),
+            max(1, n_words),
+            (self.network.context_left, self.network.context_right),
+            self.spec.silence,
+            reversed_share=self.recipe.reversed_share,
+        )
+
+    def fit(self, name: str, epochs: int, shards: Sequence[Path], objective: RunningSpeechObjective) -> None:
+        """Train on shards."""
+        recipe, seed = self.recipe, self.options.seed + len(name)
+        self.network.train()
+        objective.train()
+        crops = SpeechCrops(load_shards(shards), recipe.crop_frames, recipe.batch_size, recipe.batches_per_epoch, seed)
+        fit(self.network, objective, DataLoader(crops, batch_size=None), self.options.settings(name, epochs))
+
+    def bundle(self, material: Material) -> Bundle:
+        """Embed ordinary speech, then export."""
+        network = self.network.cpu().eval()
+        rng = np.random.default_rng((self.options.seed, 11))
+        speech = ordinary_speech(rng, material, self.recipe.background_s)
+        background = np.concatenate([embed_signal(network, samples, self.spec) for samples in speech])
+        return write_keyword_bundle(
+            self.options.out,
+            network,
+            self.spec,
+            background,
+            bundle_id="keyword-general",
+            version=self.options.version,
+            decision=Decision(),
+            training=training_summary(self.options, material),
+            card=self.options.card,
+        )
+
+
+def training_summary(options: KeywordTrainingOptions, material: Material) -> dict[str, Any]:
+    """Facts for the manifest."""
+    return {
+        "recipe": options.recipe.model_dump(mode="json"),
+        "seed": options.seed,
+        "synthesisers": list(material.engines),
+        "recorded_words": {word: len(clips) for word, clips in sorted(material.clips.items())},
+        "recorded_sources": ["speech/gsc (CC BY 4.0)", "speech/arabic (CC BY 4.0)"] if material.clips else [],
+        "noise_sources": ["noise/esc10 (CC BY 3.0)", "noise/gsc_background (CC BY 4.0)"] if material.noises else [],
+    }

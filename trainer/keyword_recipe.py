@@ -1,0 +1,126 @@
+"""How keyword embedders are trained: the fields of trainer/recipes/keyword*.yaml."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+
+from edged.errors import ConfigError
+from trainer.training import TrainingSettings
+
+RECIPES = Path(__file__).parent / "recipes"
+
+
+class _Recipe(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    max_epochs: int = Field(default=10, ge=1)
+    batch_size: int = Field(default=32, ge=1)
+    learning_rate: float = Field(default=1e-3, gt=0.0)
+    constant_rate: bool = False
+    background_s: float = Field(default=90.0, gt=1.0)
+
+
+class GeneralRecipe(_Recipe):
+    """An embedder for words that come later: phones and diphones of running speech.
+
+    Attributes:
+        width: channels of the network.
+        shards: of the first corpus, `scenes_per_shard` scenes of about three seconds each.
+        aligned_shards: of the second, whose recorded words have phone times; 0 leaves it out.
+        first_epochs: on the first corpus; then `max_epochs` on both, each of `batches_per_epoch`.
+        reversed_share: of crops that are played backwards.
+        diphones: how many of the most frequent pairs of phones are classes.
+        background_s: length of the ordinary speech that distances are measured against.
+    """
+
+    kind: Literal["general"] = "general"
+    width: int = Field(default=256, ge=8)
+    shards: int = Field(default=240, ge=1)
+    aligned_shards: int = Field(default=60, ge=0)
+    scenes_per_shard: int = Field(default=100, ge=1)
+    crop_frames: int = Field(default=224, ge=48)
+    batches_per_epoch: int = Field(default=200, ge=1)
+    first_epochs: int = Field(default=10, ge=1)
+    reversed_share: float = Field(default=0.125, ge=0.0, le=1.0)
+    diphones: int = Field(default=900, ge=1)
+
+
+class SiteRecipe(_Recipe):
+    """The thesis's embedder of one site's own words.
+
+    Attributes:
+        n_centres: sub-centres per (keyword, position).
+        reversed_segments: one more class per keyword for its segments played backwards.
+        position_weight: of the position loss.
+    """
+
+    kind: Literal["site"] = "site"
+    n_centres: int = Field(default=16, ge=1, le=256)
+    reversed_segments: bool = True
+    position_weight: float = Field(default=1.0, ge=0.0)
+
+
+KeywordRecipe = GeneralRecipe | SiteRecipe
+
+
+@dataclass(frozen=True)
+class KeywordTrainingOptions:
+    """What `edged-train keyword` was asked for.
+
+    Attributes:
+        out: directory of the bundle.
+        run_directory: corpus, checkpoints and metrics.
+        data: data pack of recordings for a general embedder; None = synthetic speech alone.
+        shots: folder with a folder of clips per word, for an embedder of one site.
+        background: folder of recordings without these words, for an embedder of one site.
+        card: text of the bundle's card.
+    """
+
+    out: Path
+    recipe: KeywordRecipe
+    run_directory: Path
+    data: Path | None = None
+    shots: Path | None = None
+    background: Path | None = None
+    seed: int = 0
+    version: str = "1.0.0"
+    card: str = ""
+    accelerator: str = "auto"
+    progress: bool = True
+
+    def settings(self, name: str, max_epochs: int) -> TrainingSettings:
+        """Settings of one run below the run directory."""
+        return TrainingSettings(
+            run_directory=self.run_directory / name,
+            max_epochs=max_epochs,
+            learning_rate=self.recipe.learning_rate,
+            constant_rate=self.recipe.constant_rate,
+            gradient_clip_norm=5.0,
+            seed=self.seed,
+            accelerator=self.accelerator,
+            progress=self.progress,
+        )
+
+
+def load_recipe(name: str, **overrides: object) -> KeywordRecipe:
+    """A recipe by name (a file of trainer/recipes) or path.
+
+    Raises:
+        ConfigError: no such recipe, or a field that does not exist or fit.
+    """
+    path = Path(name) if name.endswith((".yaml", ".yml")) else RECIPES / f"{name}.yaml"
+    if not path.is_file():
+        known = ", ".join(sorted(p.stem for p in RECIPES.glob("keyword*.yaml")))
+        raise ConfigError(f"no recipe '{name}'", fix=f"one of {known}, or a YAML file")
+    fields = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+    adapter: TypeAdapter[KeywordRecipe] = TypeAdapter(Annotated[KeywordRecipe, Field(discriminator="kind")])
+    try:
+        return adapter.validate_python(fields | overrides)
+    except ValidationError as error:
+        problems = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())
+        raise ConfigError(f"{path}: {problems}") from error
