@@ -63,8 +63,9 @@ class FakeClock:
 class StreamClock:
     """When a sample of a stream was heard.
 
-    Live streams are tied to the monotonic clock as blocks arrive, and to the wall clock only when asked, so a step of
-    the wall clock never tears a stream. Played files count from the moment they began, at their own pace.
+    Streams that come as they are heard are tied to the monotonic clock as blocks arrive, and to the wall clock only
+    when asked, so a step of the wall clock never tears a stream. Played files count from the moment they began, at
+    their own pace.
 
     Args:
         is_live: whether samples arrive as they are heard.

@@ -19,7 +19,7 @@ import zmq
 from edged import __version__
 from edged.assembly import Assembly
 from edged.capture.lifecycle import CaptureState
-from edged.clock import Clock, SystemClock
+from edged.clock import Clock, StreamClock, SystemClock
 from edged.config import Config
 from edged.control.server import ControlServer
 from edged.errors import ConfigError, EdgedError, StateError
@@ -145,6 +145,7 @@ class Service:
 
     def _stream(self, name: str, store: BankStore) -> Stream:
         settings = self.config.streams[name]
+        source = self.config.devices[settings.device].source
         return Stream(
             name,
             settings.device,
@@ -152,8 +153,8 @@ class Service:
             self._assembly.configured_monitors(store, name),
             settings=self.config.capture,
             changed=self._changed,
-            clock=self._clock,
-            is_live=self.config.devices[settings.device].source == "microphone",
+            clock=StreamClock(self._clock, is_live=source != "file"),
+            is_live=source == "microphone",
         )
 
     def _warm_up(self) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 from edged.capture.convert import ChannelConverter
 from edged.capture.source import DeviceBlock
-from edged.clock import Clock, StreamClock
+from edged.clock import StreamClock
 from edged.config import CaptureSettings
 from edged.events.schema import ScoreEvent
 from edged.flow import SAMPLE_RATE_HZ, Block
@@ -39,13 +39,13 @@ class Stream:
         *,
         settings: CaptureSettings,
         changed: threading.Condition,
-        clock: Clock,
+        clock: StreamClock,
         is_live: bool,
     ) -> None:
         self.name = name
         self.device = device
         self.monitors = monitors
-        self.clock = StreamClock(clock, is_live=is_live)
+        self.clock = clock
         self.ring = Ring(settings.ring_s)
         self.inbox = Inbox(round(settings.queue_s * SAMPLE_RATE_HZ), changed, is_live=is_live)
         self.health = InputHealth()

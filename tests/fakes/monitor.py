@@ -6,7 +6,7 @@ from types import SimpleNamespace
 import numpy as np
 
 from edged.accounting import Accounting
-from edged.clock import FakeClock
+from edged.clock import FakeClock, StreamClock
 from edged.config import CaptureSettings
 from edged.flow import Detection, Embedding, Outcome, Scored, Segment
 from edged.runtime.stream import Stream
@@ -68,5 +68,5 @@ def fake_stream(name="s", monitors=None, is_live=False, changed=None, queue_s=1.
     return Stream(
         name, "device", 0, monitors or [FakeMonitor(stream=name)],
         settings=CaptureSettings(queue_s=queue_s, ring_s=10.0), changed=changed or threading.Condition(),
-        clock=FakeClock(), is_live=is_live,
+        clock=StreamClock(FakeClock(), is_live=is_live), is_live=is_live,
     )  # fmt: skip
