@@ -18,7 +18,7 @@ from __future__ import annotations
 import argparse
 import datetime
 import platform
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -26,13 +26,11 @@ import numpy as np
 
 import edged
 from edged.embed.bundle import Bundle, RepresentationSpec, load_bundle
-from edged.embed.onnx import OnnxEmbedder
 from edged.features.anomaly import AnomalySpec, clip_segments
 from edged.flow import Float32Array, Float64Array
-from edged.score.anomaly import AnomalyScorer, fit_anomaly
-from edged.score.references import SOURCE, References
 from trainer.data import clips as data
 from trainer.data.machine_synth import draw_fault, draw_plant, render_clip
+from trainer.evaluate.anomaly import Vectors, clip_scores, fit, product_vectors, write_between_marks
 from trainer.evaluate.auc import Interval, bootstrap_interval, pairwise_wins
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -43,7 +41,6 @@ BASELINE = (
 DRAWS = 8
 N_SYNTHETIC, N_JUDGED = 24, 20
 
-Vectors = Mapping[str, Float32Array]
 Fold = tuple[list[int], list[int]]
 
 
@@ -85,7 +82,7 @@ def main() -> None:
     text = table(rows, bundle)
     print(text)
     if arguments.write:
-        write_between_marks(ROOT / "trainer" / "README.md", text)
+        write_between_marks(ROOT / "trainer" / "README.md", text, MARKS)
 
 
 def all_sets(root: Path) -> Iterator[MachineSet]:
@@ -178,36 +175,6 @@ def wins(
     return total[count > 0] / count[count > 0, np.newaxis]
 
 
-def fit(enrolled: Sequence[Vectors], specs: Sequence[RepresentationSpec]) -> AnomalyScorer:
-    """A scorer for these clips, as enrolment fits it."""
-    rows = [len(next(iter(clip.values()))) for clip in enrolled]
-    numbers = np.repeat(np.arange(len(enrolled)), rows)
-    return fit_anomaly(
-        specs,
-        {
-            s.name: References(np.concatenate([c[s.name] for c in enrolled]), (SOURCE,) * len(numbers), numbers)
-            for s in specs
-        },
-    )
-
-
-def clip_scores(scorer: AnomalyScorer, clips: Sequence[Vectors]) -> Float64Array:
-    """Mean over a clip's segments, as `edged score --clip` reports it."""
-    return np.array([scorer.scores(clip).mean() for clip in clips])
-
-
-def product_vectors(bundle: Bundle) -> Callable[[Float32Array], Vectors]:
-    """What the daemon would score: clip -> representation -> (n_segments, dim)."""
-    spec = AnomalySpec.model_validate(bundle.manifest.features)
-    embedder = OnnxEmbedder(bundle)
-
-    def vectors_of(clip: Float32Array) -> Vectors:
-        embeddings = embedder.embed(clip_segments(clip, spec))
-        return {s.name: np.stack([e.vectors[s.name] for e in embeddings]) for s in bundle.manifest.representations}
-
-    return vectors_of
-
-
 def baseline_vectors(clip: Float32Array) -> Vectors:
     """Log-mel mean and standard deviation over time; with 1-NN the customary simple system."""
     spec = AnomalySpec(inputs=(), statistics={"baseline": ("mean", "std")}, normalise_level=False)
@@ -229,13 +196,6 @@ def table(rows: Sequence[Row], bundle: Bundle) -> str:
     stamp = datetime.datetime.now(datetime.timezone.utc).date()
     versions = f"numpy {np.__version__}, python {platform.python_version()}, edged {edged.__version__}"
     return "\n".join([*lines, "", f"{stamp}, bundle {bundle.label}, {platform.machine()}, {versions}."])
-
-
-def write_between_marks(path: Path, text: str) -> None:
-    """Replace what stands between the marks of a document."""
-    before, rest = path.read_text(encoding="utf-8").split(MARKS[0])
-    after = rest.split(MARKS[1])[1]
-    path.write_text(f"{before}{MARKS[0]}\n{text}\n{MARKS[1]}{after}", encoding="utf-8")
 
 
 if __name__ == "__main__":
