@@ -28,7 +28,7 @@ from edged.score.anomaly import AnomalyScorer, fit_anomaly
 from edged.score.references import References
 
 MONITOR = "anomaly"
-MAX_ROWS = 20_000
+MAX_ROWS = 5_000
 PIECE_SAMPLES = 640_000
 PIECES_PER_CLIP = 1000
 _VECTORS, _SCORER = "vectors/", "scorer/"
