@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Any
@@ -10,7 +11,7 @@ import typer
 
 from edged.cli.options import ConfigOption, JsonOption, StateOption, StreamOption
 from edged.cli.output import note, print_json, print_table, progress_bar
-from edged.errors import UsageError
+from edged.errors import ControlError, UsageError
 
 MonitorOption = Annotated[str, typer.Option("--monitor", help="`anomaly` or `keyword`")]
 
@@ -32,6 +33,9 @@ def enroll(
     domain: Annotated[str | None, typer.Option("--domain", help="The acoustic condition these clips show.")] = None,
     source: Annotated[bool, typer.Option("--source", help="Short for --domain source.")] = False,
     keyword: Annotated[str | None, typer.Option("--keyword", help="The word that is spoken in these clips.")] = None,
+    last: Annotated[
+        str | None, typer.Option("--last", help="What the running daemon just heard, such as 90s, 10m or 1h.")
+    ] = None,
     channel: Annotated[int, typer.Option("--channel", min=0, help="Channel of multi-channel clips.")] = 0,
     as_json: JsonOption = False,
     config: ConfigOption = None,
@@ -47,14 +51,18 @@ def enroll(
 
         edged enroll --clips night-shift/ --stream press-3 --domain night
 
-        edged enroll --clips stop/*.wav --stream hall --keyword stop
+        edged enroll --last 10m --stream press-3 --domain night
+
+        edged enroll --clips stop/ --stream hall --keyword stop
     """
     if keyword is not None and (domain is not None or source):
         raise UsageError("--keyword and --domain/--source are different kinds of enrolment")
     paths = [*(clips or []), *(files or [])]
-    if not paths:
-        raise UsageError("no clips named", fix="edged enroll --clips DIR --stream S")
-    request = {"domain": "source" if source else domain, "keyword": keyword, "channel": channel}
+    if bool(paths) == (last is not None):
+        raise UsageError("name clips, or --last with a duration", fix="edged enroll --clips DIR --stream S")
+    request: dict[str, Any] = {"domain": "source" if source else domain, "keyword": keyword, "channel": channel}
+    if last is not None:
+        request["last_s"] = duration_s(last)
     report = _enroll(paths, stream, request, config, state)
     if as_json:
         print_json(report)
@@ -132,6 +140,8 @@ def _enroll(
                 arguments = request | {"stream": name, "clips": [str(path.absolute()) for path in paths]}
                 answer: dict[str, Any] = client.call("enroll", arguments, timeout_s=600.0)
                 return answer
+        if "last_s" in request:
+            raise ControlError("--last needs the running daemon, and none answers", fix="start it with `edged run`")
         return _enroll_directly(settings, store, name, paths, request)
 
 
@@ -147,6 +157,25 @@ def _enroll_directly(
             return bar.track(items, description="enrolling")
 
         return enroll_paths(Assembly(settings), store, stream, paths, **request, track=track)
+
+
+def duration_s(text: str) -> float:
+    """Seconds of a duration such as ``90s``, ``10m``, ``1.5h``; a bare number is seconds.
+
+    Raises:
+        UsageError: it is none.
+
+    >>> duration_s("10m"), duration_s("90")
+    (600.0, 90.0)
+    """
+    unit_s = {"s": 1.0, "m": 60.0, "h": 3600.0}.get(text[-1:], 0.0)
+    try:
+        value = float(text[:-1]) * unit_s if unit_s else float(text)
+    except ValueError:
+        value = -1.0
+    if not 0.0 < value < math.inf:
+        raise UsageError(f"--last: '{text}' is no duration", fix="write 90s, 10m or 1h")
+    return value
 
 
 def _print_report(report: dict[str, Any]) -> None:

@@ -34,7 +34,8 @@ def listen(
 
     settings = load_config(config, state)
     note(f"listening at {settings.events_endpoint} (Ctrl-C ends)")
-    with Subscriber(settings.events_endpoint, topics=tuple(topic or ("",))) as subscriber:
+    topics = tuple(topic or ("",))
+    with Subscriber(settings.events_endpoint, topics, control_endpoint=settings.control_endpoint) as subscriber:
         for event in subscriber:
             print_line(event) if jsonl else print(event_line(event), flush=True)
 
