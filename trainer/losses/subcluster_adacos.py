@@ -1,16 +1,20 @@
 """Sub-cluster AdaCos (thesis 3.4.1, eqs. 38-42): an angular margin loss with several fixed centres per class.
 
 The scale is set from the batch before the gradient is taken; no gradient flows through it. The loss needs mixup:
-without it the scale grows exponentially (Lemma 3.6).
+without it the scale grows exponentially (Lemma 3.6), of which the module warns.
 """
 
 from __future__ import annotations
 
 import math
+import warnings
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+
+UNMIXED_BATCHES = 10
+"""So many first batches without a mixed-up sample mean that there is no mixup."""
 
 
 def initial_scale(n_classes: int, n_centres: int) -> float:
@@ -89,11 +93,13 @@ class SubclusterAdaCos(nn.Module):
         self.centres = nn.Parameter(centres, requires_grad=trainable)
         self.register_buffer("scale", torch.tensor(initial_scale(n_classes, n_centres)))
         self.register_buffer("has_started", torch.tensor(False))
+        self._n_unmixed = 0
 
     def forward(self, embeddings: Tensor, labels: Tensor) -> Tensor:
         """(batch, dim), (batch, n_classes) -> scalar; in training the scale is updated first."""
         cosines = cosine_logits(embeddings, self.centres)
         if self.training:
+            self._expect_mixup(labels)
             self._update(cosines, labels)
         return subcluster_adacos_loss(cosines, labels, self.scale)
 
@@ -103,3 +109,12 @@ class SubclusterAdaCos(nn.Module):
         if bool(self.has_started):
             self.scale.copy_(adaptive_scale(cosines, labels, self.scale))
         self.has_started.fill_(True)
+
+    def _expect_mixup(self, labels: Tensor) -> None:
+        """Warn once if no label of the first batches is shared; looks no further after the first that is."""
+        if self._n_unmixed >= UNMIXED_BATCHES:
+            return
+        is_mixed = bool((labels.amax(dim=1) < 1.0).any())
+        self._n_unmixed += UNMIXED_BATCHES + 1 if is_mixed else 1
+        if self._n_unmixed == UNMIXED_BATCHES:
+            warnings.warn("sub-cluster AdaCos without mixup: its scale will grow without bound", stacklevel=3)

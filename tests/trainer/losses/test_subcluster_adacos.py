@@ -2,11 +2,13 @@
 
 import math
 import statistics
+import warnings
 
 import numpy as np
 import pytest
 import torch
 
+from trainer.augment.mixup import mixup
 from trainer.losses.subcluster_adacos import (
     SubclusterAdaCos,
     adaptive_scale,
@@ -108,17 +110,71 @@ def test_scale_stays_put_in_evaluation() -> None:
     assert torch.equal(loss.scale, before)
 
 
-def test_without_mixup_the_scale_grows() -> None:
-    """Lemma 3.6: embeddings at their centres, hard labels."""
-    loss = SubclusterAdaCos(6, 2, 64).double()
-    classes = torch.arange(6)
-    embeddings = loss.centres.double()[classes, 0]
-    labels = torch.eye(6, dtype=torch.float64)
-    scales = []
-    for _ in range(30):
-        loss(embeddings, labels)
+def scales_of_training(mixup_probability: float, n_steps: int) -> list[float]:
+    """Scales while a linear network learns to tell six noisy classes apart."""
+    torch.manual_seed(0)
+    loss, network = SubclusterAdaCos(6, 4, 32), torch.nn.Linear(32, 32, bias=False)
+    optimiser = torch.optim.Adam(network.parameters(), lr=0.01)
+    prototypes, scales = torch.randn(6, 32), []
+    for _ in range(n_steps):
+        classes = torch.randint(6, (64,))
+        inputs = prototypes[classes] + 0.3 * torch.randn(64, 32)
+        inputs, labels = mixup(inputs, torch.eye(6)[classes], mixup_probability)
+        optimiser.zero_grad()
+        loss(network(inputs), labels).backward()
+        optimiser.step()
         scales.append(float(loss.scale))
-    assert scales[-1] > 3 * scales[0]
+    return scales
+
+
+@pytest.mark.filterwarnings("ignore:sub-cluster AdaCos without mixup")
+def test_lemma_3_6_the_scale_grows_exponentially_without_mixup() -> None:
+    scales = np.array(scales_of_training(0.0, 60))
+    growth = scales[1:] / scales[:-1]
+    assert scales[-1] > 1e4 * scales[0]
+    assert growth[30:].min() > 1.2
+
+
+def test_with_mixup_the_scale_stays_in_bounds() -> None:
+    scales = scales_of_training(1.0, 300)
+    assert max(scales[100:]) < 3 * scales[0]
+
+
+@pytest.mark.filterwarnings("error:sub-cluster AdaCos without mixup")
+def test_training_without_mixup_warns_once_and_with_it_never() -> None:
+    scales_of_training(0.5, 30)
+    with pytest.warns(UserWarning, match="without mixup") as warned, warnings.catch_warnings():
+        warnings.simplefilter("always")
+        scales_of_training(0.0, 30)
+    assert len(warned) == 1
+
+
+def test_theorem_3_5_gradient_identity() -> None:
+    """The gradient with respect to a network's weights is that of the weighted compactness losses of eqs. 43, 44."""
+    embeddings, centres, labels = problem()
+    unit = torch.nn.functional.normalize(embeddings, dim=1)
+    unit_centres = torch.nn.functional.normalize(centres, dim=2)
+    scale = torch.tensor(4.0, dtype=torch.float64)
+    start = torch.randn(DIM, DIM, dtype=torch.float64, generator=torch.Generator().manual_seed(3))
+
+    def sub_cluster(e: torch.Tensor) -> torch.Tensor:
+        return subcluster_adacos_loss(cosine_logits(e, centres), labels, scale)
+
+    def compactness(e: torch.Tensor) -> torch.Tensor:
+        total = torch.zeros((), dtype=torch.float64)
+        for x, label in zip(e, labels, strict=True):
+            z = torch.exp(scale * unit_centres @ x).detach()  # (N_CLASSES, N_CENTRES)
+            for i, k in np.ndindex(N_CLASSES, N_CENTRES):
+                distance = ((x - unit_centres[i, k]) ** 2).sum()
+                total = total + label[i] * z[i, k] / z[i].sum() * distance - z[i, k] / z.sum() * distance
+        return scale / 2.0 * total / len(e)
+
+    gradients = []
+    for objective in (sub_cluster, compactness):
+        weights = start.clone().requires_grad_()
+        objective(torch.nn.functional.normalize(unit @ weights, dim=1)).backward()
+        gradients.append(weights.grad)
+    torch.testing.assert_close(gradients[0], gradients[1])
 
 
 def test_too_few_centres_are_refused() -> None:
