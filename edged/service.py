@@ -136,6 +136,9 @@ class Service:
         with BankStore(self.config.state_path) as store:
             for name in self.config.streams:
                 self.streams[name] = self._stream(name, store)
+                for monitor in self.streams[name].monitors:
+                    if monitor.bank_version == 0:
+                        _log.warning("%s: nothing is enrolled for %s, it is deaf until then", name, monitor.name)
         for name, settings in self.config.devices.items():
             streams = [stream for stream in self.streams.values() if stream.device == name]
             if streams:

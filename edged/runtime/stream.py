@@ -82,7 +82,7 @@ class Stream:
         """For `edged status`."""
         return {
             "device": self.device,
-            "input": self.health.state,
+            "input": self.health.state if self.heard_samples else "none yet",
             "level_dbfs": round(self.health.level_dbfs, 1),
             "heard": self.heard_samples,
             "queued": self.inbox.queued_samples,
