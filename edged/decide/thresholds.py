@@ -92,7 +92,19 @@ def mst(scores: ArrayLike, method: str = "sd", n_stages: int = MST_STAGES) -> fl
     """
     if method not in METHODS:
         raise EnrolmentError(f"unknown threshold method '{method}'", fix=f"one of {', '.join(METHODS)}")
-    return _stages(_finite(scores), METHODS[method], n_stages)
+    return multi_stage(scores, METHODS[method], n_stages)
+
+
+def multi_stage(scores: ArrayLike, method: Method, n_stages: int) -> float:
+    """Estimate with any method, drop what lies above, estimate again: arguments and errors as of `mst`."""
+    kept = _finite(scores)
+    threshold = method(kept)
+    for _ in range(n_stages - 1):
+        kept = kept[kept <= threshold]
+        if len(kept) == 0:
+            break
+        threshold = method(kept)
+    return threshold
 
 
 def alarm_threshold(scores: ArrayLike, *, spreads: float = ALARM_SPREADS) -> float:
@@ -112,18 +124,7 @@ def alarm_threshold(scores: ArrayLike, *, spreads: float = ALARM_SPREADS) -> flo
     """
     known = _finite(scores)
     beta = spreads * (1.0 + SMALL_SAMPLE / len(known))
-    return _stages(known, lambda kept: float(kept.mean() + beta * max(float(kept.std()), MIN_SPREAD)), MST_STAGES)
-
-
-def _stages(kept: Float64Array, method: Method, n_stages: int) -> float:
-    """Estimate, drop what lies above, estimate again."""
-    threshold = method(kept)
-    for _ in range(n_stages - 1):
-        kept = kept[kept <= threshold]
-        if len(kept) == 0:
-            break
-        threshold = method(kept)
-    return threshold
+    return multi_stage(known, lambda kept: float(kept.mean() + beta * max(float(kept.std()), MIN_SPREAD)), MST_STAGES)
 
 
 def _finite(scores: ArrayLike) -> Float64Array:
