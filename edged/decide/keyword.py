@@ -1,8 +1,11 @@
 """From DTW columns to keyword matches: local minima below a limit, overlaps resolved to the best, none too short.
 
-A candidate is decided once no better overlapping one has come up for `hold_frames`; an overlapping better candidate
-makes it wait for that one's decision. The result is that of sorting all candidates by distance and keeping those that
-overlap no better one, with a delay that is bounded because distances only fall so far.
+A candidate is decided once no better rival has come up for `hold_frames`; a better rival makes it wait for that one's
+decision. The result is that of sorting all candidates by distance and keeping those without a better rival, with a
+delay that is bounded because distances only fall so far.
+
+Words spoken one after the other touch: clips are cut with a little of their neighbours, so two matches are rivals only
+if they share more than two fifths of the shorter one.
 """
 
 from __future__ import annotations
@@ -14,6 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edged.flow import Float64Array
+
+RIVAL_SHARE = 0.4
 
 Numbers = Sequence[float] | Float64Array
 
@@ -27,9 +32,20 @@ class Candidate:
     frame_end: int
     distance: float
 
-    def overlaps(self, other: Candidate) -> bool:
-        """Whether the two share a frame."""
-        return min(self.frame_end, other.frame_end) > max(self.frame_start, other.frame_start)
+    @property
+    def frames(self) -> int:
+        """Length."""
+        return self.frame_end - self.frame_start
+
+    def rivals(self, other: Candidate) -> bool:
+        """Whether the two cannot both be right.
+
+        >>> match = Candidate(0, 0, 10, 0.1)
+        >>> match.rivals(Candidate(1, 6, 20, 0.2)), match.rivals(Candidate(1, 5, 20, 0.2))
+        (False, True)
+        """
+        shared = min(self.frame_end, other.frame_end) - max(self.frame_start, other.frame_start)
+        return shared > RIVAL_SHARE * min(self.frames, other.frames)
 
 
 class KeywordDecider:
@@ -45,6 +61,9 @@ class KeywordDecider:
         self._shortest = np.asarray(word_frames, dtype=np.float64) / 2.0
         self._limits = np.asarray(limits, dtype=np.float64)
         self._hold_frames = hold_frames
+        self._memory_frames = round(
+            4.0 * float(self._shortest.max(initial=0.0))
+        )  # a path is at most two templates long
         self.reset()
 
     def reset(self) -> None:
@@ -53,7 +72,7 @@ class KeywordDecider:
         self._last = np.full(len(self._limits), np.inf)
         self._last_starts = np.zeros(len(self._limits), dtype=np.int64)
         self._pending: list[Candidate] = []
-        self._decided_until = 0
+        self._decided: list[Candidate] = []  # the last matches, as long as something may still rival them
 
     def push(self, frame: int, distances: Float64Array, starts: NDArray[np.int64]) -> list[Candidate]:
         """Take consecutive columns, (n_frames, n_words) each, the first at ``frame``; return what is certain now."""
@@ -77,9 +96,9 @@ class KeywordDecider:
         """Candidates that ended with the previous frame: local minima below the limit, and long enough."""
         minimum = (self._last <= self._before) & (self._last < column) & (self._last < self._limits)
         for word in np.flatnonzero(minimum):
-            start = int(self._last_starts[word])
-            if start >= self._decided_until and frame - start >= self._shortest[word]:
-                self._pending.append(Candidate(int(word), start, frame, float(self._last[word])))
+            candidate = Candidate(int(word), int(self._last_starts[word]), frame, float(self._last[word]))
+            if candidate.frames >= self._shortest[word] and not any(map(candidate.rivals, self._decided)):
+                self._pending.append(candidate)
 
     def _decide(self, until: int) -> list[Candidate]:
         """Matches among the candidates that ended at or before frame ``until``."""
@@ -89,10 +108,9 @@ class KeywordDecider:
         for candidate in sorted(self._pending, key=lambda c: (c.distance, c.frame_end, c.word)):
             if candidate not in self._pending or candidate.frame_end > until:
                 continue
-            rivals = [other for other in self._pending if other is not candidate and other.overlaps(candidate)]
-            if any(other.distance < candidate.distance for other in rivals):
+            if any(other.distance < candidate.distance for other in self._pending if other.rivals(candidate)):
                 continue
             matches.append(candidate)
-            self._pending = [c for c in self._pending if c is not candidate and not c.overlaps(candidate)]
-            self._decided_until = max(self._decided_until, candidate.frame_end)
+            self._pending = [c for c in self._pending if not c.rivals(candidate)]
+        self._decided = [c for c in self._decided if c.frame_end > until - self._memory_frames] + matches
         return matches

@@ -48,6 +48,15 @@ def test_the_better_of_two_overlapping_words_wins():
     assert [(m.word, m.distance) for m in found] == [(1, 0.1)]
 
 
+def test_words_that_touch_are_both_found():
+    first, starts = one_dip(at=30, start=20, depth=0.3)
+    second, later_starts = one_dip(at=38, start=28, depth=0.1)
+    distances = np.concatenate([first, second], axis=1)
+    both = np.concatenate([starts, later_starts], axis=1)
+    found = decide(distances, both, limits=[0.5, 0.5], shortest=(1.0, 1.0))
+    assert [(m.word, m.frame_start, m.frame_end) for m in found] == [(0, 20, 31), (1, 28, 39)]
+
+
 def test_at_the_end_of_the_signal_the_last_word_counts():
     distances, starts = one_dip(at=30)
     assert decide(distances[:31], starts[:31], limits=[0.5]) == [Candidate(0, 20, 31, 0.2)]
@@ -58,7 +67,7 @@ def test_equals_sorting_all_candidates_for_any_chunking(seed, cuts):
     rng = np.random.default_rng(seed)
     distances = rng.uniform(0.0, 1.0, (N_FRAMES, 3))
     starts = np.maximum(0, np.arange(N_FRAMES)[:, None] - rng.integers(1, 12, (N_FRAMES, 3)))
-    limits, shortest = [0.6, 0.5, 0.4], (2.0, 6.0, 10.0)
+    limits, shortest = [0.6, 0.5, 0.4], (24.0, 6.0, 10.0)
     found = decide(distances, starts, limits, hold=N_FRAMES, cuts=sorted(cuts), shortest=shortest)
     assert sorted(found, key=lambda m: m.distance) == slow_decision(distances, starts, limits, shortest)
 
@@ -70,6 +79,6 @@ def slow_decision(distances, starts, limits, shortest):
         is_minimum = padded[frame + 1, word] >= distance < padded[frame + 3, word]
         candidate = Candidate(word, int(starts[frame, word]), frame + 1, float(distance))
         long_enough = candidate.frame_end - candidate.frame_start >= shortest[word] / 2
-        if is_minimum and long_enough and distance < limits[word] and not any(candidate.overlaps(k) for k in kept):
+        if is_minimum and long_enough and distance < limits[word] and not any(candidate.rivals(k) for k in kept):
             kept.append(candidate)
     return kept
