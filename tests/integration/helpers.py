@@ -106,10 +106,10 @@ class Plant:
     def subscriber(self, topics=("",)):
         return Subscriber(self.config.events_endpoint, topics, self.config.control_endpoint, after_seq=0)
 
-    def enroll(self, stream, clips, keyword=None):
+    def enroll(self, stream, clips, keyword=None, channel=0):
         """Enrol a directory of clips, without a command's start-up time."""
         with BankStore(self.config.state_path) as store:
-            enroll_paths(Assembly(self.config), store, stream, [clips], keyword=keyword)
+            enroll_paths(Assembly(self.config), store, stream, [clips], keyword=keyword, channel=channel)
 
     def journal(self):
         return read_journal(self.config.state_path)

@@ -22,10 +22,35 @@ def day(tmp_path):
     return path
 
 
-def test_a_file_is_scored_to_its_end_with_the_events_of_the_offline_command(plant, day, normal_clips):
+def _resampled(path, rate_hz):
+    """The same file at another rate, in the second of two channels."""
+    sound, _ = soundfile.read(path, dtype="float32")
+    played = soxr.resample(sound, RATE_HZ, rate_hz)
+    soundfile.write(path, np.stack([0 * played, played], axis=1), rate_hz, subtype="FLOAT")
+
+
+def _torn(path):
+    sound, rate_hz = soundfile.read(path, dtype="float32")
+    sound[3 * rate_hz : 3 * rate_hz + 99] = np.nan
+    soundfile.write(path, sound, rate_hz, subtype="FLOAT")
+
+
+@pytest.mark.parametrize("rate_hz", [16000, 44100])
+def test_a_file_is_scored_to_its_end_with_the_events_of_the_offline_command(plant, day, tmp_path, rate_hz):
+    """Also at another rate, in another channel, and with samples that are not numbers."""
+    normal = tmp_path / "normal"
+    normal.mkdir()
+    for seed in range(12):
+        soundfile.write(normal / f"{seed}.wav", hum(3, seed), RATE_HZ, subtype="FLOAT")
+    channel = int(rate_hz != RATE_HZ)
+    if channel:
+        for path in (day, *normal.iterdir()):
+            _resampled(path, rate_hz)
+        _torn(day)
     plant.add("press", {"source": "file", "path": str(day), "speed": 0})
+    plant.settings["streams"]["press"]["channel"] = channel
     plant.settings["exit_when_done"] = True
-    plant.enroll("press", normal_clips)
+    plant.enroll("press", normal, channel=channel)
     with plant.daemon() as process:
         assert process.wait(60) == 0, (plant.directory / "log").read_text()
     events = plant.journal()
@@ -34,7 +59,7 @@ def test_a_file_is_scored_to_its_end_with_the_events_of_the_offline_command(plan
     assert alarms[0]["onset_s"] == pytest.approx(N_NORMAL_S, abs=1.1)
     assert alarms[1]["offset_s"] == pytest.approx(N_NORMAL_S + N_FAULT_S, abs=1.6)
     assert [event["seq"] for event in events] == list(range(1, len(events) + 1))
-    offline = plant.call("score", "--stream", "press", "--events", "--jsonl", day)
+    offline = plant.call("score", "--stream", "press", "--events", "--jsonl", "--channel", channel, day)
     for event, line in zip(alarms, offline.splitlines(), strict=True):
         assert f'"score": {event["score"]}' in line
 
