@@ -35,6 +35,9 @@ STAGE_IMPORTS = {
 }
 """Stage -> what it may import of edged. `score` reads its back ends' parameters from the bundle's specification."""
 
+COMPOSERS = {"edged.pipeline", "edged.references.anomaly", "edged.references.keyword"}
+"""The only modules that name more than one stage: listening, and what enrolment keeps of each kind of monitor."""
+
 WORLD = ("threading", "multiprocessing", "subprocess", "socket", "zmq", "signal", "asyncio", "queue", "selectors")
 """Libraries of threads, processes and sockets."""
 
@@ -96,6 +99,15 @@ def test_stages_do_not_import_each_other(stage):
         if name.startswith("edged.") and not allowed(name)
     }
     assert found == set()
+
+
+def test_only_the_pipeline_and_the_references_compose_stages():
+    def stages_of(module):
+        names = [name.split(".") for name in imported_names(module) if name.startswith("edged.")]
+        return {parts[1] for parts in names} & set(STAGES) - {module.split(".")[1]}
+
+    several = {module for module in MODULES if module.count(".") and len(stages_of(module)) > 1}
+    assert several == COMPOSERS
 
 
 def test_only_the_outside_starts_threads_processes_and_sockets():
