@@ -9,7 +9,8 @@ from typing import Protocol
 from edged.flow import SAMPLE_RATE_HZ
 
 NS_PER_S = 1_000_000_000
-_REANCHOR_S = 0.25
+_LATE_S = 0.25
+_LATE_FOR_S = 5.0
 
 
 class Clock(Protocol):
@@ -75,12 +76,24 @@ class StreamClock:
         self._clock = clock
         self._is_live = is_live
         self._zero_ns: int | None = None  # monotonic time of sample 0
+        self._late_since_ns: int | None = None
 
     def arrived(self, end_sample: int) -> None:
-        """The samples before ``end_sample`` are here now."""
-        zero_ns = self._clock.monotonic_ns() - _duration_ns(end_sample)
-        if self._zero_ns is None or (self._is_live and abs(zero_ns - self._zero_ns) > _REANCHOR_S * NS_PER_S):
+        """The samples before ``end_sample`` are here now.
+
+        The least delayed block sets the clock. Later ones move it only when they stay late: a stall of the computer
+        passes, the drift of a sound card's clock does not.
+        """
+        now_ns = self._clock.monotonic_ns()
+        zero_ns = now_ns - _duration_ns(end_sample)
+        if self._zero_ns is None:
             self._zero_ns = zero_ns
+        if not self._is_live:
+            return
+        is_late = zero_ns > self._zero_ns + _LATE_S * NS_PER_S
+        self._late_since_ns = (self._late_since_ns or now_ns) if is_late else None
+        if zero_ns < self._zero_ns or (is_late and now_ns - (self._late_since_ns or 0) >= _LATE_FOR_S * NS_PER_S):
+            self._zero_ns, self._late_since_ns = zero_ns, None
 
     def wall_ns(self, sample: int) -> int:
         """Wall-clock time of a sample, nanoseconds since 1970 UTC."""
