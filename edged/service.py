@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import queue
 import signal
 import threading
@@ -51,7 +52,12 @@ Command = Literal["stop", "reload", "crash"]
 def run(config: Config) -> int:
     """Run the daemon until it is told to stop, or everything is done; the exit code."""
     set_up_logging()
-    return Service(config).run()
+    service = Service(config)
+    exit_code = service.run()
+    if service.control.is_busy:  # Python would wait for it at the end; the state is whole at any instant
+        _log.warning("an enrolment was not done: it is given up, nothing of it is kept")
+        os._exit(exit_code)
+    return exit_code
 
 
 class Service:

@@ -51,6 +51,7 @@ class ControlServer:
         self._quick, self._long = {"ping": lambda _: {}, **quick}, dict(long)
         self._jobs = ThreadPoolExecutor(max_workers=1, thread_name_prefix="job")
         self._free_jobs = threading.BoundedSemaphore(MAX_JOBS)
+        self._at_work = threading.Lock()  # held by the job that runs
         self._answers: deque[list[bytes]] = deque()
         self._wake_read, self._wake_write = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
         self._wake_lock = threading.Lock()
@@ -64,6 +65,11 @@ class ControlServer:
     def is_alive(self) -> bool:
         """Whether the thread runs."""
         return self._thread.is_alive()
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether a job runs, be it after `stop`."""
+        return self._at_work.locked()
 
     def start(self) -> None:
         """Bind and answer.
@@ -159,7 +165,8 @@ class ControlServer:
             self._jobs.submit(self._job, envelope, request)
 
     def _job(self, envelope: list[bytes], request: Request) -> None:
-        answer = _answer(self._long[request.verb], request)
+        with self._at_work:
+            answer = _answer(self._long[request.verb], request)
         self._free_jobs.release()
         self._answers.append([*envelope, answer])
         self._wake()

@@ -136,3 +136,22 @@ def test_whatever_comes_in_one_answer_goes_out(live, body):
     assert live.poll(10_000)
     answer = json.loads(live.recv())
     assert set(answer) in ({"id", "ok", "result"}, {"id", "ok", "error"})
+
+
+def test_a_job_that_outlives_its_server_is_told(endpoint):
+    """The interpreter waited for it at its end: a stop during a long enrolment took as long as the enrolment."""
+    begun, release, ended = threading.Event(), threading.Event(), threading.Event()
+
+    def long(_):
+        begun.set()
+        release.wait(10.0)
+        ended.set()
+        return {}
+
+    with serving(endpoint, long={"long": long}) as server:
+        with ControlClient(endpoint) as client, pytest.raises(ControlError, match="in time"):
+            client.call("long", timeout_s=0.001)
+        assert begun.wait(10.0)
+    assert server.is_busy
+    release.set()
+    assert ended.wait(10.0)
