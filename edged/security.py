@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
+import socket as socket_library
 import stat
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from edged.errors import ConfigError
 ZAP_DOMAIN = b"edged"
 HANDSHAKE_MS = 5000
 MAX_IPC_PATH_BYTES = 107
+_PROBE_TIMEOUT_S = 1.0
 _IPC_MODE = 0o660  # the daemon's user and group
 _OTHERS_MAY_READ = stat.S_IRWXG | stat.S_IRWXO
 
@@ -94,15 +96,29 @@ class SocketGuard:
 
 def _bind(socket: zmq.Socket[Any], endpoint: str) -> None:
     path = endpoint.removeprefix("ipc://")
-    if path != endpoint and len(path.encode()) > MAX_IPC_PATH_BYTES:
+    is_file = path != endpoint
+    if is_file and len(path.encode()) > MAX_IPC_PATH_BYTES:
         raise ConfigError(f"{endpoint}: longer than a socket's path may be", fix="set runtime_dir to a shorter path")
+    if is_file and _is_served(path):  # ZeroMQ would take the path over and leave the other daemon deaf and mute
+        raise ConfigError(f"{endpoint}: another daemon answers there", fix="stop it, or set another runtime_dir")
     try:
         socket.bind(endpoint)
-    except zmq.ZMQError as error:
+        if is_file:
+            Path(path).chmod(_IPC_MODE)
+    except (zmq.ZMQError, OSError) as error:
         fix = "check the address, and whether another daemon runs"
         raise ConfigError(f"{endpoint}: cannot be bound ({error.strerror})", fix=fix) from error
-    if path != endpoint:
-        Path(path).chmod(_IPC_MODE)
+
+
+def _is_served(path: str) -> bool:
+    """Whether somebody listens at a Unix socket; a file that a killed daemon left does not count."""
+    with socket_library.socket(socket_library.AF_UNIX) as probe:
+        probe.settimeout(_PROBE_TIMEOUT_S)
+        try:
+            probe.connect(path)
+        except OSError:
+            return False
+    return True
 
 
 def _load_secret(path: Path) -> tuple[bytes, bytes]:

@@ -1,3 +1,5 @@
+import socket as stale_socket
+
 import pytest
 import zmq
 import zmq.auth
@@ -29,6 +31,30 @@ def test_a_local_socket_is_for_user_and_group(context, tmp_path):
     with context.socket(zmq.PUB) as socket:
         SocketGuard(context, SecuritySettings()).bind(socket, f"ipc://{tmp_path}/s")
         assert (tmp_path / "s").stat().st_mode & 0o777 == 0o660
+
+
+def test_the_socket_of_another_daemon_is_not_taken_over(context, tmp_path):
+    """ZeroMQ silently replaces a Unix socket: the first daemon ran on, but nobody reached it any more."""
+    endpoint = f"ipc://{tmp_path}/s"
+    guard = SocketGuard(context, SecuritySettings())
+    with context.socket(zmq.ROUTER) as first:
+        guard.bind(first, endpoint)
+        with context.socket(zmq.ROUTER) as second, pytest.raises(ConfigError, match="another daemon answers"):
+            guard.bind(second, endpoint)
+
+
+def test_a_socket_file_that_a_killed_daemon_left_is_replaced(context, tmp_path):
+    with stale_socket.socket(stale_socket.AF_UNIX) as left:
+        left.bind(str(tmp_path / "s"))
+    with context.socket(zmq.ROUTER) as socket:
+        SocketGuard(context, SecuritySettings()).bind(socket, f"ipc://{tmp_path}/s")
+
+
+@pytest.mark.parametrize("endpoint", ["ipc://@edged", "ipc://*"])
+def test_a_socket_without_a_file_to_protect_is_refused(context, endpoint):
+    """Its permissions cannot be set: that used to end the publisher's thread."""
+    with context.socket(zmq.ROUTER) as socket, pytest.raises(ConfigError, match="cannot be bound"):
+        SocketGuard(context, SecuritySettings()).bind(socket, endpoint)
 
 
 @pytest.fixture
