@@ -102,15 +102,18 @@ class KeywordDecider:
 
     def _decide(self, until: int) -> list[Candidate]:
         """Matches among the candidates that ended at or before frame ``until``."""
+        due = sorted(
+            (c for c in self._pending if c.frame_end <= until), key=lambda c: (c.distance, c.frame_end, c.word)
+        )
         matches: list[Candidate] = []
-        if all(candidate.frame_end > until for candidate in self._pending):
-            return matches
-        for candidate in sorted(self._pending, key=lambda c: (c.distance, c.frame_end, c.word)):
-            if candidate not in self._pending or candidate.frame_end > until:
-                continue
-            if any(other.distance < candidate.distance for other in self._pending if other.rivals(candidate)):
+        for candidate in due:
+            if any(match.rivals(candidate) for match in matches) or self._has_better_rival(candidate):
                 continue
             matches.append(candidate)
             self._pending = [c for c in self._pending if not c.rivals(candidate)]
-        self._decided = [c for c in self._decided if c.frame_end > until - self._memory_frames] + matches
+        if matches:
+            self._decided = [c for c in self._decided if c.frame_end > until - self._memory_frames] + matches
         return matches
+
+    def _has_better_rival(self, candidate: Candidate) -> bool:
+        return any(other.distance < candidate.distance and other.rivals(candidate) for other in self._pending)

@@ -85,12 +85,12 @@ class StreamingDtw:
         self._path.insert(0, self._path.pop())
         (total, last, before), (path, last_path, before_path) = self._cost, self._path
         best, best_path = total[_PAD:], path[_PAD:]
-        np.copyto(best, last[1:-1])  # step (1, 1)
-        np.copyto(best_path, last_path[1:-1])
-        for step, step_path in ((before[1:-1], before_path[1:-1]), (last[:-2], last_path[:-2])):  # (1, 2), (2, 1)
-            better = step < best
-            np.copyto(best, step, where=better)
-            np.copyto(best_path, step_path, where=better)
+        straight, slow, fast = last[1:-1], before[1:-1], last[:-2]  # steps (1, 1), (1, 2), (2, 1)
+        np.minimum(straight, slow, out=best)
+        np.copyto(best_path, np.where(slow < straight, before_path[1:-1], last_path[1:-1]))
+        skipped = fast < best
+        np.minimum(best, fast, out=best)
+        np.copyto(best_path, last_path[:-2], where=skipped)
         best[0] = 0.0
         best_path[0] = self._frame << _START_SHIFT
         best += cost
