@@ -25,7 +25,9 @@ def environment(tmp_path):
 
 
 def test_everything_it_announces_happens(environment, tmp_path):
-    run = subprocess.run([*DEMO, "--json", "--speed", "15"], env=environment, capture_output=True, text=True, check=False, timeout=240)
+    run = subprocess.run(
+        [*DEMO, "--json", "--speed", "15"], env=environment, capture_output=True, text=True, check=False, timeout=240
+    )
     report = json.loads(run.stdout)
     assert [row for row in report["rows"] if not row["good"]] == []
     assert run.returncode == 0
