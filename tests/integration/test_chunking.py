@@ -68,6 +68,7 @@ def cut(signal: np.ndarray, rng: np.random.Generator) -> list[Block]:
     return [Block(int(a), signal[a:b]) for a, b in itertools.pairwise(edges)]
 
 
+@pytest.mark.timeout(900)  # a minute on a free core; busy machines must not fail it
 def test_fifty_random_chunkings_give_identical_events(site):
     folder, signal = site
     expected = events(folder, [Block(0, signal)])
