@@ -43,9 +43,14 @@ class Counts:
 def decided(normal: ArrayLike, anomalous: ArrayLike, threshold: float) -> Counts:
     """Decisions of a threshold; an anomaly is what scores *above* it (eqs. 13, 14).
 
+    Raises:
+        ValueError: a score is NaN, which would pass for normal.
+
     >>> decided([1.0, 2.0], [2.0, 3.0], 2.0)
     Counts(n_true_positive=1, n_false_positive=0, n_false_negative=1)
     """
+    if np.isnan(np.r_[normal, anomalous]).any():
+        raise ValueError("a score is NaN: nothing can be decided about it")
     is_alarm, is_hit = np.asarray(normal) > threshold, np.asarray(anomalous) > threshold
     return Counts(int(is_hit.sum()), int(is_alarm.sum()), int((~is_hit).sum()))
 

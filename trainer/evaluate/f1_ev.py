@@ -18,10 +18,15 @@ BETA = 0.2
 def f1_scores(normal: ArrayLike, anomalous: ArrayLike, thresholds: ArrayLike) -> Float64Array:
     """F1 (eq. 20) at many thresholds: (n,), (m,), (k,) -> (k,).
 
+    Raises:
+        ValueError: a side is empty or a score is not finite; so for all functions here.
+
     >>> f1_scores([1.0, 2.0], [3.0, 4.0], [1.0, 2.0])
     array([0.8, 1. ])
     """
     n, a = np.sort(np.asarray(normal, np.float64)), np.sort(np.asarray(anomalous, np.float64))
+    if len(n) == 0 or len(a) == 0 or not np.isfinite(np.r_[n, a]).all():
+        raise ValueError("F1 needs normal and anomalous scores, all finite")
     n_hits = len(a) - np.searchsorted(a, thresholds, side="right")
     n_alarms = len(n) - np.searchsorted(n, thresholds, side="right")
     return np.asarray(2.0 * n_hits / (n_hits + n_alarms + len(a)), np.float64)
@@ -33,8 +38,7 @@ def f1_ev(normal: ArrayLike, anomalous: ArrayLike) -> float:
     >>> f1_ev([0.0, 1.0], [9.0, 10.0])  # F1 is 0.8 over one tenth, 1 over eight and 2/3 over the last
     0.9466666666666667
     """
-    edges = np.sort(np.r_[normal, anomalous])
-    return _expected(normal, anomalous, edges)
+    return _expected(normal, anomalous, np.sort(np.r_[normal, anomalous]))
 
 
 def bounded_f1_ev(normal: ArrayLike, anomalous: ArrayLike, beta: float = BETA) -> float:
@@ -48,9 +52,10 @@ def bounded_f1_ev(normal: ArrayLike, anomalous: ArrayLike, beta: float = BETA) -
         anomalous: (m,) those of anomalies.
         beta: widens the range, in standard deviations.
     """
-    scores, normal = np.sort(np.r_[normal, anomalous]), np.asarray(normal, np.float64)
-    margin = beta * float(normal.std())
-    low, high = float(normal.mean()) - margin, optimal_threshold(normal, anomalous) + margin
+    optimum, known = optimal_threshold(normal, anomalous), np.asarray(normal, np.float64)
+    margin = beta * float(known.std())
+    low, high = float(known.mean()) - margin, optimum + margin
+    scores = np.sort(np.r_[known, anomalous])
     inside = scores[(scores > low) & (scores < high)]
     return _expected(normal, anomalous, np.r_[low, inside, max(low, high)])
 

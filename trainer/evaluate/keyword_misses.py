@@ -33,11 +33,9 @@ def miss_rate(
     if n_spoken == 0:
         raise ValueError("no words were spoken, so none can be missed")
     distances = np.array([s.distance for name in spoken for s in spotted.get(name, ())])
-    hits = np.array([hit for name, truth in spoken.items() for hit in matched(spotted.get(name, ()), truth)], bool)
-    allowed = hours * false_alarms_per_hour
-    n_hits = [
-        int(hits[distances <= limit].sum())
-        for limit in np.unique(distances)
-        if (~hits[distances <= limit]).sum() <= allowed
-    ]
-    return 1.0 - max(n_hits, default=0) / n_spoken
+    is_hit = np.array([hit for name, truth in spoken.items() for hit in matched(spotted.get(name, ()), truth)], bool)
+    order = np.argsort(distances)
+    passes_alone = np.diff(distances[order], append=np.inf) > 0.0  # the last of those that tie
+    n_hits, n_alarms = np.cumsum(is_hit[order]), np.cumsum(~is_hit[order])
+    allowed = passes_alone & (n_alarms <= hours * false_alarms_per_hour)
+    return 1.0 - int(n_hits[allowed].max(initial=0)) / n_spoken

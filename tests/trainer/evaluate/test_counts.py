@@ -24,3 +24,8 @@ def test_counts_add_up():
     assert Counts(1, 2, 3) + Counts(4, 5, 6) == Counts(5, 7, 9)
     assert (Counts(2, 1, 3).precision, Counts(2, 1, 3).recall, Counts(2, 1, 3).f1) == (2 / 3, 2 / 5, 0.5)
     assert Counts().f1 == 0.0
+
+
+def test_nan_does_not_pass_for_normal():
+    with pytest.raises(ValueError, match="NaN"):
+        decided([1.0, np.nan], [2.0], 1.5)

@@ -108,3 +108,10 @@ def test_bounded_f1_ev_is_not_spoilt_by_one_outlier():
 def test_without_a_range_the_one_threshold_counts():
     assert f1_ev([1.0, 1.0], [1.0]) == 0.0
     assert bounded_f1_ev([5.0, 5.0], [1.0, 2.0]) == 0.0  # the best threshold lies far below the normal scores
+
+
+@pytest.mark.parametrize("figure", [f1_ev, bounded_f1_ev, optimal_threshold])
+@pytest.mark.parametrize(("normal", "anomalous"), [([], [1.0]), ([1.0], []), ([1.0, math.nan], [2.0])])
+def test_what_has_no_f1_is_refused(figure, normal, anomalous):
+    with pytest.raises(ValueError, match="all finite"):
+        figure(normal, anomalous)

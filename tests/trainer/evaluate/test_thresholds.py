@@ -116,6 +116,15 @@ def test_multi_stage_equals_the_loop(name, n_stages):
     assert thresholds(scores, n_stages)[name] == expected
 
 
+@pytest.mark.parametrize("name", ALL_METHODS)
+@pytest.mark.parametrize(("factor", "shift"), [(3.0, 0.0), (1e-4, 0.0), (1.0, -50.0), (200.0, 7.0)])
+def test_a_threshold_moves_with_the_scores(name, factor, shift):
+    """No method depends on the unit or the zero of the score."""
+    scores = heavy_tailed(7)
+    expected = factor * ALL_METHODS[name](scores) + shift
+    assert ALL_METHODS[name](factor * scores + shift) == pytest.approx(expected, abs=1e-4 * factor * np.ptp(scores))
+
+
 def test_base_methods_are_the_daemons():
     scores = heavy_tailed(5)
     assert {name: thresholds(scores, 2)[name] for name in METHODS} == {name: mst(scores, name) for name in METHODS}

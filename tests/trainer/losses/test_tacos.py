@@ -1,6 +1,7 @@
 """TACos against a slow loop over the thesis's equations."""
 
 import math
+import statistics
 
 import numpy as np
 import pytest
@@ -61,6 +62,43 @@ def test_scale_grows_with_the_wrong_classes_and_carries_no_gradient():
     expected = math.log(3 * math.exp(1.0)) / math.cos(math.pi / 4)
     assert float(scale) == pytest.approx(expected, abs=1e-4)
     assert not scale.requires_grad
+
+
+def slow_scale(similarity, label, previous):
+    """Sum over the other keywords' pairs and the angle of the own keyword's best pair, segment by segment."""
+    total, angles = 0.0, []
+    for pairs, shares in zip(similarity.tolist(), label.tolist(), strict=True):
+        total += sum(
+            (1 - share) * math.exp(previous * x) for share, row in zip(shares, pairs, strict=True) for x in row
+        )
+        angles.append(math.acos(sum(share * max(row) for share, row in zip(shares, pairs, strict=True))))
+    return math.log(total / len(label)) / math.cos(min(math.pi / 4, statistics.median_low(angles)))
+
+
+def test_scale_equals_the_loop_over_50_steps():
+    loss = TACos(K, P, C, D).double()
+    slow = math.sqrt(2.0) * math.log(K * P - 1)
+    for _ in range(50):
+        embeddings, keyword = torch.randn(N, T, D).double(), torch.softmax(torch.randn(N, K), dim=1).double()
+        slow = slow_scale(tacos_similarity(embeddings, loss.centres.detach()), keyword, slow)
+        loss(embeddings, keyword, POSITION.double())
+        assert float(loss.scale) == pytest.approx(slow, rel=1e-6)
+
+
+def test_position_weight_zero_is_the_keyword_loss_alone():
+    loss = TACos(K, P, C, D, position_weight=0.0).eval()
+    keyword_loss, _ = tacos_losses(tacos_similarity(EMBEDDINGS, loss.centres), KEYWORD, POSITION, loss.scale)
+    assert loss(EMBEDDINGS, KEYWORD, POSITION).item() == keyword_loss.item()
+
+
+def test_gradient_is_right():
+    scale = torch.tensor(6.0, dtype=torch.float64)
+
+    def both(embeddings, centres):
+        return tacos_losses(tacos_similarity(embeddings, centres), KEYWORD.double(), POSITION.double(), scale)
+
+    inputs = (EMBEDDINGS.double().requires_grad_(), CENTRES.double().requires_grad_())
+    assert torch.autograd.gradcheck(both, inputs)
 
 
 def test_training_lowers_the_loss():
