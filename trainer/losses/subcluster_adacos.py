@@ -117,4 +117,4 @@ class SubclusterAdaCos(nn.Module):
         is_mixed = bool((labels.amax(dim=1) < 1.0).any())
         self._n_unmixed += UNMIXED_BATCHES + 1 if is_mixed else 1
         if self._n_unmixed == UNMIXED_BATCHES:
-            warnings.warn("sub-cluster AdaCos without mixup: its scale will grow without bound", stacklevel=3)
+            warnings.warn("sub-cluster AdaCos without mixup: its scale can grow without bound", stacklevel=3)

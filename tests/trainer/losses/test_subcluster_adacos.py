@@ -109,10 +109,10 @@ def test_scale_stays_put_in_evaluation() -> None:
     assert torch.equal(loss.scale, before)
 
 
-def scales_of_training(mixup_probability: float, n_steps: int) -> list[float]:
+def scales_of_training(mixup_probability: float, n_steps: int, n_centres: int = 4) -> list[float]:
     """Scales while a linear network learns to tell six noisy classes apart."""
     torch.manual_seed(0)
-    loss, network = SubclusterAdaCos(6, 4, 32), torch.nn.Linear(32, 32, bias=False)
+    loss, network = SubclusterAdaCos(6, n_centres, 32), torch.nn.Linear(32, 32, bias=False)
     optimiser = torch.optim.Adam(network.parameters(), lr=0.01)
     prototypes, scales = torch.randn(6, 32), []
     for _ in range(n_steps):
@@ -132,6 +132,13 @@ def test_lemma_3_6_the_scale_grows_exponentially_without_mixup() -> None:
     growth = scales[1:] / scales[:-1]
     assert scales[-1] > 1e4 * scales[0]
     assert growth[30:].min() > 1.2
+
+
+@pytest.mark.filterwarnings("ignore:sub-cluster AdaCos without mixup")
+def test_with_one_centre_per_class_the_scale_stays_in_bounds_even_without_mixup() -> None:
+    """What drives it are centres that cannot all be near: the mean angle keeps the denominator at cos(pi / 4)."""
+    scales = scales_of_training(0.0, 300, n_centres=1)
+    assert max(scales) < 3 * scales[0]
 
 
 def test_with_mixup_the_scale_stays_in_bounds() -> None:
