@@ -23,6 +23,7 @@ _SCHEMA = (
     "INSERT OR IGNORE INTO journal_counter VALUES (1, 0)",
 )
 MAX_REPLAY_EVENTS = 1000
+_LATEST_NS = 1 << 62  # the year 2116; SQLite holds no more
 
 
 class Journal:
@@ -144,7 +145,7 @@ def parse_time_ns(text: str) -> int:
         moment = None
     if moment is None or moment.tzinfo is None:
         raise UsageError(f"'{text}' is no RFC 3339 time with a zone", fix="write it as 2026-01-31T13:00:00Z")
-    return round(moment.timestamp() * 1000) * (NS_PER_S // 1000)
+    return min(max(round(moment.timestamp() * 1000) * (NS_PER_S // 1000), 0), _LATEST_NS)
 
 
 def _six_digits(text: str) -> str:

@@ -64,7 +64,8 @@ def check_same_bundle(facts: Mapping[str, Any], bundle: Bundle, what: str) -> No
     if facts.get("bundle_digest") != bundle.digest:
         raise StateError(
             f"{what}: enrolled with bundle {facts.get('bundle')}, but {bundle.label} is in use",
-            fix="enrol the clips again, or name the old bundle in the configuration",
+            fix="name the old bundle in the configuration, or forget this bank with `edged references remove` and "
+            "enrol the clips again",
         )
 
 

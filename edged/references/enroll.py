@@ -17,6 +17,7 @@ from edged.references.store import BankStore
 from edged.score.references import SOURCE
 
 TARGET = "target"
+MAX_LABEL_CHARACTERS = 64
 Track = Callable[[Iterable[Clip]], Iterable[Clip]]
 
 
@@ -81,6 +82,8 @@ def enroll_domain(
         EnrolmentError: the clips cannot be used; nothing has changed.
         StateError: the database refused; nothing has changed.
     """
+    if domain:
+        domain = _checked_label(domain, "domain")
     bundle = assembly.bundle(stream, "anomaly")
     current = assembly.bank(store, stream, "anomaly")
     old = current if isinstance(current, anomaly.AnomalyBank) else None
@@ -103,18 +106,29 @@ def enroll_keyword(
         EnrolmentError: the clips cannot be used; nothing has changed.
         StateError: the database refused; nothing has changed.
     """
-    if not word.strip() or len(word) > 64:
-        raise EnrolmentError("the keyword must have 1 to 64 characters")
+    word = _checked_label(word, "keyword")
     bundle = assembly.bundle(stream, "keyword")
     current = assembly.bank(store, stream, "keyword")
     old = current if isinstance(current, keyword.KeywordBank) else None
-    bank = keyword.extended_bank(bundle, old, _embedded(assembly, stream, "keyword", clips, track), word.strip())
+    bank = keyword.extended_bank(bundle, old, _embedded(assembly, stream, "keyword", clips, track), word)
     facts, arrays = keyword.bank_to_store(bank, bundle)
     version = store.commit(
         stream, "keyword", facts, arrays, reason=f"enrolled {word}", based_on=old.version if old else 0
     )
     added = len(bank.clips) - (len(old.clips) if old else 0)
     return EnrolmentReport(stream, "keyword", word, version, added, len(bank.clips), None, _doubts(clips))
+
+
+def _checked_label(text: str, what: str) -> str:
+    """A domain or keyword without space around it; it goes into topics, events and logs.
+
+    Raises:
+        EnrolmentError: empty, too long, or with characters that cannot be shown.
+    """
+    label = text.strip()
+    if not label or len(label) > MAX_LABEL_CHARACTERS or not label.isprintable():
+        raise EnrolmentError(f"the {what} must have 1 to {MAX_LABEL_CHARACTERS} printable characters")
+    return label
 
 
 def _embedded(

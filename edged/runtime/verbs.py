@@ -22,6 +22,8 @@ from edged.runtime.messages import Announce, StatusChange
 from edged.runtime.stream import Stream
 
 _JUST_HEARD_CLIP_S = 10.0
+_MAX_NUMBER = 1 << 62
+"""What SQLite can hold, and a little less."""
 
 UseBank = Callable[[Any, Any], None]
 
@@ -35,10 +37,10 @@ class EnrollArgs(_Args):
 
     stream: str
     clips: list[str] = Field(default_factory=list, max_length=10_000)
-    last_s: float | None = Field(default=None, gt=0)
+    last_s: float | None = Field(default=None, gt=0, allow_inf_nan=False)
     domain: str | None = None
     keyword: str | None = None
-    channel: int = Field(default=0, ge=0)
+    channel: int = Field(default=0, ge=0, le=63)
 
 
 class BankArgs(_Args):
@@ -46,14 +48,14 @@ class BankArgs(_Args):
 
     stream: str
     monitor: MonitorName = "anomaly"
-    version: int | None = None
+    version: int | None = Field(default=None, ge=1, le=_MAX_NUMBER)
 
 
 class ReplayArgs(_Args):
     """Events after a number (and before another), or since a time."""
 
-    after: int = Field(default=0, ge=0)
-    before: int | None = None
+    after: int = Field(default=0, ge=0, le=_MAX_NUMBER)
+    before: int | None = Field(default=None, ge=0, le=_MAX_NUMBER)
     since: str | None = None
     topics: list[str] = Field(default_factory=lambda: [""], max_length=100)
     limit: int = Field(default=MAX_REPLAY_EVENTS, ge=1, le=MAX_REPLAY_EVENTS)

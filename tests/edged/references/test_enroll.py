@@ -87,6 +87,16 @@ def test_clips_that_are_enrolled_already_add_nothing(assembly, store):
     assert store.active_version("fan", "anomaly") == 1
 
 
+@pytest.mark.parametrize("label", [" ", "x" * 65, "a\nb", "a\udcffb", "\0"])
+def test_a_label_that_cannot_be_shown_is_refused(assembly, store, label):
+    """A domain of half a megabyte made every event larger than subscribers take; a lone surrogate ended in SQLite."""
+    with pytest.raises(EnrolmentError, match="the domain must have 1 to 64 printable characters"):
+        enroll_domain(assembly, store, "fan", machine_clips(range(2)), domain=label)
+    with pytest.raises(EnrolmentError, match="the keyword must have"):
+        enroll_keyword(assembly, store, "hall", word_clips("alpha", range(2)), word=label)
+    assert store.streams() == []
+
+
 def test_one_long_recording_is_judged_by_its_pieces(assembly, store):
     report = enroll_domain(assembly, store, "fan", [clip_of_samples("long.wav", machine(130, 3), ANOMALY_CLIPS)])
     assert report.threshold is not None
@@ -109,7 +119,7 @@ def test_a_bank_of_another_bundle_is_refused(assembly, store):
     assert stored is not None
     facts = dict(stored.facts) | {"bundle_digest": "0" * 64}
     store.commit("fan", "anomaly", facts, stored.arrays, reason="test", based_on=1)
-    with pytest.raises(StateError, match="enrolled with bundle"):
+    with pytest.raises(StateError, match=r"enrolled with bundle .* `edged references remove`"):
         assembly.bank(store, "fan", "anomaly")
 
 
