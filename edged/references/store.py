@@ -154,7 +154,7 @@ class BankStore:
         return version
 
     def rollback(self, stream: str, monitor: str, version: int | None = None) -> int:
-        """Make an older version active: the given one, or the one before the active one.
+        """Make an older version active: the given one, or the one before the active one (the newest after `remove`).
 
         Raises:
             StateError: there is no such version.
@@ -162,7 +162,8 @@ class BankStore:
         with transaction(self._connection):
             active = self.active_version(stream, monitor)
             known = [v.version for v in self.versions(stream, monitor)]
-            wanted = version if version is not None else max((v for v in known if v < active), default=0)
+            older = [v for v in known if v < active or not active]
+            wanted = version if version is not None else max(older, default=0)
             if wanted not in known:
                 raise StateError(f"{stream}/{monitor}: no version to roll back to", fix=f"known: {known or 'none'}")
             self._activate(stream, monitor, wanted)

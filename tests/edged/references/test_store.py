@@ -93,6 +93,14 @@ def test_a_removed_bank_can_be_brought_back(store):
     assert store.rollback("press", "anomaly", 1) == 1
 
 
+def test_rolling_back_after_a_removal_brings_the_newest_version_back(store):
+    """`remove` promises it, but there was "no version to roll back to" unless one was named."""
+    commit(store, 1)
+    commit(store, 2)
+    store.remove("press", "anomaly")
+    assert store.rollback("press", "anomaly") == 2
+
+
 def test_two_enrolments_at_once_do_not_overwrite_each_other(store, tmp_path):
     commit(store, 1)
     with BankStore(tmp_path) as other:
@@ -197,7 +205,8 @@ class StoreAgainstModel(RuleBasedStateMachine):
 
     @rule(version=st.one_of(st.none(), st.integers(0, 6)))
     def roll_back(self, version):
-        wanted = version if version is not None else max((v for v in self.versions if v < self.active), default=0)
+        older = [v for v in self.versions if v < self.active or not self.active]
+        wanted = version if version is not None else max(older, default=0)
         if wanted in self.versions:
             assert self.store.rollback("press", "anomaly", version) == wanted
             self.active = wanted
