@@ -11,7 +11,7 @@ import numpy as np
 
 from edged.assembly import Assembly
 from edged.capture.files import blocks_of_file
-from edged.errors import UsageError
+from edged.errors import AudioError
 from edged.flow import SAMPLE_RATE_HZ, Block, Detection, Outcome, Scored, Segment
 from edged.pipeline import Monitor
 
@@ -56,14 +56,14 @@ def judge_file(path: Path, monitor: Monitor, assembly: Assembly, *, channel: int
     return Judgement(monitor.name, tuple(scored), tuple(detections))
 
 
-def clip_score(judgement: Judgement) -> float:
+def clip_score(path: Path, judgement: Judgement) -> float:
     """One anomaly score for a clip: the mean over its segments.
 
     Raises:
-        UsageError: the monitor gives no scores.
+        AudioError: there is nothing in it to score.
     """
     if not judgement.scored:
-        raise UsageError("--clip and --scores need an enrolled anomaly monitor")
+        raise AudioError(f"{path}: holds no samples that could be scored", fix="record or convert it again")
     return float(np.mean([scored.anomaly_score for scored in judgement.scored]))
 
 

@@ -91,7 +91,7 @@ def _judged(path: Path, monitor: Any, assembly: Any, mode: str, channel: int) ->
 
     judgement = judge_file(path, monitor, assembly, channel=channel)
     if mode == "clip":
-        return [{"file": str(path), "score": clip_score(judgement)}]
+        return [{"file": str(path), "score": clip_score(path, judgement)}]
     if mode == "scores":
         return [score_fields(path, scored) for scored in judgement.scored]
     return [event_fields(path, judgement.monitor, detection) for detection in judgement.detections]

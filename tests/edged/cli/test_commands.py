@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 
+import numpy as np
 import pytest
 import soundfile as sf
 import typer
@@ -66,6 +67,20 @@ def test_a_folder_is_enrolled_and_another_scored_in_two_commands(edged, tmp_path
     scores = edged("score", "--scores", "--jsonl", tmp_path / "odd", "--state", state).lines
     assert all(line["score"] > line["threshold"] for line in scores)
     assert all(line["end_s"] - line["start_s"] == 10.0 for line in scores)
+
+
+def test_a_file_without_a_number_in_it_does_not_end_the_others(edged, tmp_path):  # noqa: F811
+    """It was taken for a stream without a monitor: exit code 2, and the files after it were not scored."""
+    for seed in range(4):
+        sf.write(tmp_path / f"{seed}.wav", machine(10, seed), RATE_HZ)
+    state = tmp_path / "state"
+    assert edged("enroll", *sorted(tmp_path.glob("*.wav")), "--stream", "new", "--state", state).code == 0
+    sf.write(tmp_path / "nan.wav", np.full(RATE_HZ, np.nan), RATE_HZ, subtype="FLOAT")
+    files = [tmp_path / name for name in ("0.wav", "nan.wav", "1.wav")]
+    result = edged("score", "--clip", "--jsonl", *files, "--state", state)
+    assert result.code == 1
+    assert [line["file"] for line in result.lines] == [str(files[0]), str(files[2])]
+    assert "nan.wav: holds no samples that could be scored" in result.err
 
 
 def test_references_are_shown_for_programs(edged, tmp_path):  # noqa: F811
