@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from typing import Protocol, TypeVar
+from typing import Protocol
 
 import numpy as np
 
@@ -22,16 +22,14 @@ from edged.decide.hysteresis import Hysteresis, HysteresisSettings, Transition
 from edged.decide.keyword import Candidate, KeywordDecider
 from edged.embed.bundle import Bundle, Value
 from edged.embed.protocol import Embedder
-from edged.errors import BundleError, StateError
+from edged.errors import StateError
 from edged.features.anomaly import AnomalyFeatures, AnomalySpec
 from edged.features.keyword import KeywordFeatures, KeywordSpec
-from edged.features.spec import FeatureSpec
 from edged.flow import SAMPLE_RATE_HZ, Block, Detection, Embedding, Float32Array, Outcome, Scored, Segment
+from edged.frontend import anomaly_spec, front_end, keyword_spec
 from edged.references.anomaly import AnomalyBank
 from edged.references.keyword import KeywordBank
 from edged.score.dtw import StreamingDtw
-
-_Spec = TypeVar("_Spec", bound=FeatureSpec)
 
 
 class Monitor(Protocol):
@@ -124,7 +122,7 @@ class AnomalyMonitor(_FrontHalf):
     name = "anomaly"
 
     def __init__(self, stream: str, bundle: Bundle, settings: AnomalySettings, bank: AnomalyBank | None = None) -> None:
-        spec = checked_spec(AnomalySpec.model_validate(bundle.manifest.features), bundle)
+        spec = anomaly_spec(bundle)
         super().__init__(stream, bundle, AnomalyFeatures(spec))
         self._settings = settings
         self._hysteresis = Hysteresis(_hysteresis_settings(settings, spec))
@@ -201,7 +199,7 @@ class KeywordMonitor(_FrontHalf):
         *,
         all_matches: bool = False,
     ) -> None:
-        self._spec = checked_spec(KeywordSpec.model_validate(bundle.manifest.features), bundle)
+        self._spec = keyword_spec(bundle)
         super().__init__(stream, bundle, KeywordFeatures(self._spec))
         self._settings = settings
         self._all_matches = all_matches
@@ -299,14 +297,18 @@ class KeywordSpotter:
 
 def embed_signal(samples: Float32Array, bundle: Bundle, embedder: Embedder) -> list[Embedding]:
     """A whole clip through the front end and the embedder of a bundle, as a stream would go."""
-    spec = bundle.manifest.features
-    is_anomaly = bundle.manifest.kind == "anomaly"
-    features: AnomalyFeatures | KeywordFeatures = (
-        AnomalyFeatures(AnomalySpec.model_validate(spec))
-        if is_anomaly
-        else KeywordFeatures(KeywordSpec.model_validate(spec))
-    )
+    features = front_end(bundle)
     return embedder.embed([*features.push(Block(0, samples)), *features.flush()])
+
+
+def run_once(bundle: Bundle, embedder: Embedder) -> None:
+    """A segment of noise through the front end and the model: what cannot run is known before anything relies on it.
+
+    Raises:
+        BundleError: it cannot.
+    """
+    noise = np.random.default_rng(0).standard_normal(bundle.manifest.segment_samples).astype(np.float32) * 0.01
+    embed_signal(noise, bundle, embedder)
 
 
 def _hysteresis_settings(settings: AnomalySettings, spec: AnomalySpec) -> HysteresisSettings:
@@ -317,14 +319,3 @@ def _hysteresis_settings(settings: AnomalySettings, spec: AnomalySpec) -> Hyster
         release=settings.release,
         update_every=max(1, round(settings.update_interval_s * SAMPLE_RATE_HZ / spec.hop_samples)),
     )
-
-
-def checked_spec(spec: _Spec, bundle: Bundle) -> _Spec:
-    """The front end, if it is the one that the bundle was trained with.
-
-    Raises:
-        BundleError: this version of edged would compute other features.
-    """
-    if spec.digest() != bundle.manifest.features_digest:
-        raise BundleError(f"{bundle.directory}: made for another front end than this edged has", fix="export it again")
-    return spec

@@ -14,7 +14,6 @@ from contextlib import ExitStack, contextmanager
 from types import FrameType
 from typing import Any, Literal
 
-import numpy as np
 import zmq
 
 from edged import __version__
@@ -29,7 +28,7 @@ from edged.flow import Outcome
 from edged.observe.logs import set_up_logging
 from edged.observe.metrics import Metrics
 from edged.observe.notify import READY, STOPPING, notify
-from edged.pipeline import Monitor, embed_signal
+from edged.pipeline import Monitor, run_once
 from edged.references.store import BankStore
 from edged.runtime.device import Device, source_spec
 from edged.runtime.lock import only_daemon
@@ -170,8 +169,7 @@ class Service:
         """Run every model once: what cannot run is known before READY."""
         bundles = {m.bundle.digest: m.bundle for stream in self.streams.values() for m in stream.monitors}
         for bundle in bundles.values():
-            noise = np.random.default_rng(0).standard_normal(bundle.manifest.segment_samples).astype(np.float32) * 0.01
-            embed_signal(noise, bundle, self._assembly.embedder(bundle))
+            run_once(bundle, self._assembly.embedder(bundle))
 
     def _open_context(self, started: ExitStack) -> SocketGuard:
         """The ZeroMQ context and who may connect to its sockets."""

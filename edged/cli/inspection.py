@@ -67,10 +67,12 @@ def bundle_verify(
     """
     from edged.assembly import open_bundle
     from edged.embed.onnx import OnnxEmbedder
+    from edged.pipeline import run_once
 
     bundle = open_bundle(directory)
-    provider = OnnxEmbedder(bundle).provider
-    print(f"{bundle.directory}: ok, {bundle.label}, runs on {provider}")
+    embedder = OnnxEmbedder(bundle)
+    run_once(bundle, embedder)
+    print(f"{bundle.directory}: ok, {bundle.label}, runs on {embedder.provider}")
 
 
 def bundle_show(

@@ -32,18 +32,18 @@ class KeywordSpec(FeatureSpec):
     """Parameters of the keyword front end."""
 
     kind: Literal["keyword-logmel"] = "keyword-logmel"
-    n_mels: int = Field(default=64, gt=0, description="mel bands up to 8 kHz")
-    n_fft: int = Field(default=1024, gt=0, description="samples of a window (Hann)")
-    hop_samples: int = Field(default=256, gt=0, description="samples from frame to frame")
+    n_mels: int = Field(default=64, gt=0, le=512, description="mel bands up to 8 kHz")
+    n_fft: int = Field(default=1024, gt=0, le=16_384, description="samples of a window (Hann)")
+    hop_samples: int = Field(default=256, ge=16, le=16_384, description="samples from frame to frame")
     high_pass_hz: float = Field(default=50.0, ge=0, description="bands begin here")
     range_db: float = Field(default=60.0, gt=0, description="what is this far below the level counts as silence")
     level_smooth_frames: int = Field(default=4, gt=0, description="frames over which power is averaged for the level")
     level_ahead_frames: int = Field(default=6, ge=0, description="frames the level looks ahead")
     level_decay_db_per_s: float = Field(default=8.0, gt=0, description="how fast the level forgets loud sound")
     level_floor_db: float = Field(default=-80.0, description="lowest level, dB of full scale")
-    segment_frames: int = Field(default=8, gt=0, description="frames a segment accounts for")
-    context_left_frames: int = Field(default=22, ge=0, description="frames before them that the network sees")
-    context_right_frames: int = Field(default=10, ge=0, description="frames after them that the network sees")
+    segment_frames: int = Field(default=8, gt=0, le=1000, description="frames a segment accounts for")
+    context_left_frames: int = Field(default=22, ge=0, le=1000, description="frames before them that the network sees")
+    context_right_frames: int = Field(default=10, ge=0, le=1000, description="frames after them that the network sees")
 
     @property
     def input_frames(self) -> int:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from edged.embed.bundle import Bundle
 from edged.errors import EnrolmentError
 from edged.flow import Embedding, Float32Array
+from edged.frontend import BACKGROUND
 from edged.references.bank import (
     ClipRecord,
     bundle_facts,
@@ -115,4 +116,4 @@ def _fitted(bundle: Bundle, records: Sequence[ClipRecord], templates: Sequence[F
     for record, template in zip(records, templates, strict=True):
         by_word.setdefault(record.label, []).append(template)
     limit = float(bundle.manifest.decision["limit_distance"])
-    return KeywordModel.fit(by_word, bundle.calibration["background"], limit)
+    return KeywordModel.fit(by_word, bundle.calibration[BACKGROUND], limit)

@@ -1,0 +1,100 @@
+"""From a bundle to the front end it was trained with; what its manifest promises of features and scores is held here.
+
+`edged.embed.bundle` checks a bundle by itself (hashes, bounds); here it is checked against what this edged computes,
+so that a bundle that cannot work is refused with a reason before anything of it is used.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TypeVar
+
+from pydantic import ValidationError
+
+from edged.embed.bundle import Bundle
+from edged.errors import BundleError
+from edged.features.anomaly import AnomalyFeatures, AnomalySpec
+from edged.features.keyword import FRAMES, KeywordFeatures, KeywordSpec
+from edged.features.spec import FeatureSpec
+
+_Spec = TypeVar("_Spec", bound=FeatureSpec)
+KEYWORD_DECISION = ("limit_distance", "loose_distance", "hold_frames", "loose_hold_frames")
+BACKGROUND = "background"
+"""Calibration array of keyword bundles: float (n_frames, dim), embeddings of ordinary speech."""
+
+
+def front_end(bundle: Bundle) -> AnomalyFeatures | KeywordFeatures:
+    """A new featuriser of the bundle's kind.
+
+    Raises:
+        BundleError: the bundle does not fit this version of edged.
+    """
+    if bundle.manifest.kind == "anomaly":
+        return AnomalyFeatures(anomaly_spec(bundle))
+    return KeywordFeatures(keyword_spec(bundle))
+
+
+def anomaly_spec(bundle: Bundle) -> AnomalySpec:
+    """The front end of an anomaly bundle.
+
+    Raises:
+        BundleError: the bundle does not fit this version of edged.
+    """
+    spec = _parsed(AnomalySpec, bundle)
+    shapes = {name: spec.shape(name) for name in (*spec.inputs, *spec.statistics)}
+    _refuse_unless_equal(bundle, spec.segment_samples, spec.hop_samples, shapes)
+    return spec
+
+
+def keyword_spec(bundle: Bundle) -> KeywordSpec:
+    """The front end of a keyword bundle.
+
+    Raises:
+        BundleError: the bundle does not fit this version of edged, or lacks what its decisions need.
+    """
+    spec = _parsed(KeywordSpec, bundle)
+    segment_samples = spec.segment_frames * spec.hop_samples
+    _refuse_unless_equal(bundle, segment_samples, segment_samples, {FRAMES: (spec.input_frames, spec.n_mels)})
+    decision = bundle.manifest.decision
+    lacking = [name for name in KEYWORD_DECISION if not _is_positive(decision.get(name))]
+    if lacking:
+        raise _misfit(bundle, f"its decision needs a positive {lacking[0]}")
+    background, dim = bundle.calibration.get(BACKGROUND), bundle.manifest.representations[0].dim
+    if background is None or background.ndim != 2 or background.shape[1] != dim or len(background) == 0:
+        raise _misfit(bundle, f"its calibration needs an array '{BACKGROUND}' of rows of {dim} values")
+    return spec
+
+
+def _parsed(model: type[_Spec], bundle: Bundle) -> _Spec:
+    try:
+        spec = model.model_validate(bundle.manifest.features)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        where = ".".join(map(str, ("features", *first["loc"])))
+        raise _misfit(bundle, f"{where}: {first['msg']}") from error
+    if spec.digest() != bundle.manifest.features_digest:
+        raise _misfit(bundle, "made for another front end than this edged has")
+    return spec
+
+
+def _refuse_unless_equal(
+    bundle: Bundle, segment_samples: int, hop_samples: int, shapes: dict[str, tuple[int, ...]]
+) -> None:
+    """Segment, hop, the model's inputs and the scored features are what the front end gives."""
+    manifest = bundle.manifest
+    if (manifest.segment_samples, manifest.hop_samples) != (segment_samples, hop_samples):
+        raise _misfit(bundle, f"its front end makes segments of {segment_samples} samples every {hop_samples}")
+    for tensor in manifest.model.inputs if manifest.model else ():
+        if shapes.get(tensor.name) != tensor.shape:
+            raise _misfit(bundle, f"its front end gives no input '{tensor.name}' of shape {tensor.shape}")
+    for spec in manifest.representations:
+        if spec.source == "features" and shapes.get(spec.name) != (spec.dim,):
+            raise _misfit(bundle, f"its front end gives no vector '{spec.name}' of {spec.dim} values")
+
+
+def _is_positive(value: object) -> bool:
+    return isinstance(value, int | float) and math.isfinite(value) and value > 0
+
+
+def _misfit(bundle: Bundle, reason: str) -> BundleError:
+    return BundleError(f"{bundle.directory}: {reason}", fix="export the bundle again")
