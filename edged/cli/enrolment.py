@@ -19,7 +19,8 @@ MonitorOption = Annotated[str, typer.Option("--monitor", help="`anomaly` or `key
 def register(app: typer.Typer) -> None:
     """Add this group's commands."""
     app.command("enroll")(enroll)
-    references = typer.Typer(help="Show, roll back or remove what is enrolled.", no_args_is_help=True)
+    references = typer.Typer()
+    references.callback(invoke_without_command=True)(references_group)
     references.command("show")(references_show)
     references.command("rollback")(references_rollback)
     references.command("remove")(references_remove)
@@ -68,6 +69,29 @@ def enroll(
         print_json(report)
     else:
         _print_report(report)
+
+
+def references_group(
+    context: typer.Context,
+    stream: StreamOption = None,
+    as_json: JsonOption = False,
+    config: ConfigOption = None,
+    state: StateOption = None,
+) -> None:
+    """Show (the default), roll back or remove what is enrolled on a stream.
+
+    Examples:
+
+        edged references --stream press-3
+
+        edged references --stream press-3 rollback
+    """
+    if context.invoked_subcommand is None:
+        references_show(stream, as_json, config, state)
+        return
+    given = {"stream": stream, "as_json": as_json or None, "config": config, "state": state}
+    known = {name: value for name, value in given.items() if value is not None}
+    context.default_map = dict.fromkeys(("show", "rollback", "remove"), known)
 
 
 def references_show(

@@ -97,6 +97,11 @@ def test_references_are_shown_for_programs(edged, tmp_path):  # noqa: F811
     assert edged("references", "rollback", "--state", state).code == 0
     shown = json.loads(edged("references", "show", "--state", state, "--json").out)
     assert shown["monitors"]["anomaly"]["version"] == 1
+    assert json.loads(edged("references", "--stream", "new", "--state", state, "--json").out) == shown
+    assert json.loads(edged("references", "--stream", "new", "--state", state, "--json", "show").out) == shown
+    assert edged("references", "--stream", "new", "--state", state, "remove").code == 0
+    assert edged("references", "--stream", "new", "rollback", "--state", state, "--version", 1).code == 0
+    assert edged("references", "--stream", "other", "--state", state, "show").code == 1
 
 
 def test_events_read_well():
