@@ -6,9 +6,11 @@ import threading
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from edged.flow import SAMPLE_RATE_HZ, Block, Float32Array
 
+_Int16Array = NDArray[np.int16]
 _FULL_SCALE = 32768.0  # so that what came as 16 bit is kept exactly
 
 
@@ -56,7 +58,7 @@ class Ring:
             oldest = self._end - self.capacity_samples
             self._gaps = [gap for gap in self._gaps if gap[1] > oldest]
 
-    def _place(self, sample: int, quantised: np.ndarray[tuple[int], np.dtype[np.int16]]) -> None:
+    def _place(self, sample: int, quantised: _Int16Array) -> None:
         at = sample % self.capacity_samples
         head = min(len(quantised), self.capacity_samples - at)
         self._samples[at : at + head] = quantised[:head]
@@ -66,7 +68,8 @@ class Ring:
         """The newest ``duration_s`` seconds (or what there is), cut at gaps, oldest first."""
         with self._lock:
             start = max(0, self._end - min(round(duration_s * SAMPLE_RATE_HZ), self.capacity_samples))
-            return [Stretch(begin, self._copy(begin, end)) for begin, end in self._without_gaps(start, self._end)]
+            copies = [(begin, self._copy(begin, end)) for begin, end in self._without_gaps(start, self._end)]
+        return [Stretch(begin, copy.astype(np.float32) / np.float32(_FULL_SCALE)) for begin, copy in copies]
 
     def _without_gaps(self, start: int, end: int) -> list[tuple[int, int]]:
         pieces = []
@@ -76,6 +79,8 @@ class Ring:
             start = max(start, gap_end)
         return [piece for piece in [*pieces, (start, end)] if piece[1] > piece[0]]
 
-    def _copy(self, start: int, end: int) -> Float32Array:
-        at = np.arange(start, end) % self.capacity_samples
-        return self._samples[at].astype(np.float32) / np.float32(_FULL_SCALE)
+    def _copy(self, start: int, end: int) -> _Int16Array:
+        """Plain copies, nothing else: the reader waits for the lock meanwhile."""
+        first, n_samples = start % self.capacity_samples, end - start
+        head = self._samples[first : first + n_samples]
+        return np.concatenate([head, self._samples[: n_samples - len(head)]])
