@@ -9,7 +9,7 @@ from typing import Literal
 from edged.config import AnomalySettings, Config, KeywordSettings
 from edged.embed.bundle import Bundle, load_bundle
 from edged.embed.protocol import Embedder
-from edged.errors import UsageError
+from edged.errors import ConfigError, UsageError
 from edged.pipeline import AnomalyMonitor, KeywordMonitor, Monitor
 from edged.references import anomaly, keyword
 from edged.references.store import BankStore
@@ -52,7 +52,7 @@ class Assembly:
         """The bundle of a monitor.
 
         Raises:
-            UsageError: the configured bundle is of the other kind.
+            ConfigError: the configured bundle is of the other kind.
         """
         chosen = self.settings(stream, monitor).bundle
         name = monitor if chosen == "default" else chosen
@@ -60,7 +60,7 @@ class Assembly:
             self._bundles[name] = open_bundle(name)
         bundle = self._bundles[name]
         if bundle.manifest.kind != monitor:
-            raise UsageError(f"streams.{stream}.monitors.{monitor}.bundle: {name} is a {bundle.manifest.kind} bundle")
+            raise ConfigError(f"streams.{stream}.monitors.{monitor}.bundle: {name} is a {bundle.manifest.kind} bundle")
         return bundle
 
     def embedder(self, bundle: Bundle) -> Embedder:

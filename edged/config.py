@@ -91,7 +91,9 @@ class KeywordSettings(Settings):
     threshold: float | None = Field(
         default=None, lt=0.0, description="score of all keywords (minus the distance); empty = from enrolment"
     )
-    thresholds: dict[str, float] = Field(default_factory=dict, description="score of single keywords")
+    thresholds: dict[str, Annotated[float, Field(lt=0.0)]] = Field(
+        default_factory=dict, description="score of single keywords"
+    )
 
 
 class MonitorsSettings(Settings):

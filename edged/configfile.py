@@ -42,7 +42,7 @@ def parse_config(values: dict[str, Any], origin: str) -> Config:
     except ValidationError as error:
         lines = [describe_problem(problem) for problem in error.errors()]
         raise ConfigError(_joined(origin, lines)) from error
-    problems = [*_unknown_devices(config), *_too_long_endpoints(config)]
+    problems = [*_unknown_devices(config), *_absent_channels(config), *_too_long_endpoints(config)]
     if problems:
         raise ConfigError(_joined(origin, problems))
     return config
@@ -122,6 +122,17 @@ def _unknown_devices(config: Config) -> list[str]:
             close = difflib.get_close_matches(stream.device, list(config.devices), n=1)
             hint = f"; did you mean '{close[0]}'?" if close else f"; known: {', '.join(config.devices) or 'none'}"
             lines.append(f"streams.{name}.device: no device '{stream.device}'{hint}")
+    return lines
+
+
+def _absent_channels(config: Config) -> list[str]:
+    """Channels beyond those that a device is told to open; what a file holds is only known when it is opened."""
+    lines = []
+    for name, stream in config.streams.items():
+        present = getattr(config.devices.get(stream.device), "channels", None)
+        if present is not None and stream.channel >= present:
+            reason = f"device '{stream.device}' opens {present} channels, and they count from 0"
+            lines.append(f"streams.{name}.channel: {reason} (is {stream.channel})")
     return lines
 
 

@@ -154,3 +154,16 @@ json_like = st.recursive(
 @given(values=st.dictionaries(st.sampled_from(list(Config.model_fields)), json_like, min_size=1))
 def test_any_value_under_any_section_is_a_configuration_or_one_clear_error(values):
     assert_read_or_refused(lambda: parse_config(values, "any.yaml"), "any.yaml")
+
+
+@pytest.mark.parametrize("device", ["{source: pcm, channels: 2}", "{source: microphone, channels: 2}"])
+def test_a_channel_that_its_device_does_not_open_is_named(write, device):
+    """It was found out when the first sound came: the device failed for good."""
+    text = f"devices: {{hall: {device}}}\nstreams: {{press: {{device: hall, channel: 2, monitors: [anomaly]}}}}\n"
+    assert "streams.press.channel: device 'hall' opens 2 channels" in refusal(write(text))
+
+
+def test_a_threshold_that_no_keyword_can_reach_is_refused(write):
+    monitors = "{keyword: {thresholds: {stop: 0.5}}}"
+    message = refusal(write(f"devices: {{a: {{source: pcm}}}}\nstreams: {{s: {{device: a, monitors: {monitors}}}}}\n"))
+    assert "thresholds.stop" in message
