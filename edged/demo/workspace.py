@@ -14,8 +14,8 @@ from edged.demo.scene import Scene
 from edged.demo.timeline import HALL, MACHINES
 from edged.flow import SAMPLE_RATE_HZ, Float32Array
 
-SOURCE_CLIPS = 30
-TARGET_CLIPS = 20
+SOURCE_CLIPS = 24
+TARGET_CLIPS = 16
 SOURCE_LOAD, TARGET_LOAD = 0.0, 1.0
 SOURCE_LABEL, WORD_LABEL = "normal", "word"
 TARGET_DOMAIN = "full-load"
