@@ -1,5 +1,7 @@
 """What all tests share: deterministic properties, and the real recordings where they are at hand."""
 
+import edged  # noqa: F401, I001 - before numpy, as the commands do: as many BLAS threads as they have, so the same bits
+
 import os
 from pathlib import Path
 
