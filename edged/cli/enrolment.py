@@ -225,9 +225,16 @@ def _stream_name(settings: Any, store: Any, stream: str | None) -> str:
 
 
 def _daemon(settings: Any) -> Any:
+    """A client of the running daemon, if one answers; a note if one runs and does not (busy, or it asks for keys)."""
     from edged.control.client import running_daemon
+    from edged.runtime.lock import daemon_holds
 
-    return running_daemon(settings.control_endpoint)
+    client = running_daemon(settings.control_endpoint)
+    if client is None and daemon_holds(settings.state_path):
+        note(
+            "edged: a daemon runs on this state but does not answer: `systemctl reload edged` makes it take this"
+        )
+    return client
 
 
 def _tell_daemon(settings: Any) -> None:
