@@ -20,6 +20,7 @@ ZAP_DOMAIN = b"edged"
 HANDSHAKE_MS = 5000
 MAX_IPC_PATH_BYTES = 107
 _PROBE_TIMEOUT_S = 1.0
+_LOOPBACK_OF = {"*": "127.0.0.1", "0.0.0.0": "127.0.0.1", "[::]": "[::1]"}  # noqa: S104 - not bound here
 _IPC_MODE = 0o660  # the daemon's user and group
 _OTHERS_MAY_READ = stat.S_IRWXG | stat.S_IRWXO
 
@@ -41,6 +42,18 @@ def is_local(endpoint: str) -> bool:
         return ipaddress.ip_address(found["host"]).is_loopback
     except ValueError:
         return False
+
+
+def connectable(endpoint: str) -> str:
+    """Where a client on this computer reaches what a daemon binds.
+
+    >>> [connectable(e) for e in ("tcp://*:1", "tcp://0.0.0.0:1", "tcp://[::]:1", "tcp://10.0.0.1:1", "ipc:///run/x")]
+    ['tcp://127.0.0.1:1', 'tcp://127.0.0.1:1', 'tcp://[::1]:1', 'tcp://10.0.0.1:1', 'ipc:///run/x']
+    """
+    for everywhere, here in _LOOPBACK_OF.items():
+        if endpoint.startswith(f"tcp://{everywhere}:"):
+            return endpoint.replace(everywhere, here, 1)
+    return endpoint
 
 
 class SocketGuard:

@@ -11,6 +11,7 @@ import zmq
 
 from edged.control.protocol import Request, result_of
 from edged.errors import ControlError
+from edged.security import connectable
 
 MAX_REQUEST_BYTES = 1 << 20
 """The daemon drops larger ones by default (`control.max_message_bytes`)."""
@@ -82,7 +83,7 @@ class ControlClient:
         socket.setsockopt(zmq.IMMEDIATE, 1)  # so that "nobody there" is noticed before anything is sent
         if self._curve is not None:
             self._curve.apply(socket)
-        socket.connect(self._endpoint)
+        socket.connect(connectable(self._endpoint))
         return socket
 
 

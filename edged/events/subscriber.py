@@ -25,6 +25,7 @@ import zmq.auth
 
 from edged.control.client import ControlClient
 from edged.errors import ControlError, EdgedError
+from edged.security import connectable
 
 HEARTBEAT_TOPIC = "edged.heartbeat"
 _RECONNECT_MS, _RECONNECT_MAX_MS = 100, 10_000
@@ -81,7 +82,7 @@ class Subscriber:
             self._socket.setsockopt_string(zmq.SUBSCRIBE, topic)
         if curve is not None:
             curve.apply(self._socket)
-        self._socket.connect(endpoint)
+        self._socket.connect(connectable(endpoint))
         self._control = ControlClient(control_endpoint, curve=curve) if control_endpoint else None
 
     def __enter__(self) -> Subscriber:

@@ -155,3 +155,10 @@ def test_a_job_that_outlives_its_server_is_told(endpoint):
     assert server.is_busy
     release.set()
     assert ended.wait(10.0)
+
+
+def test_a_daemon_that_binds_everywhere_is_reached_from_here(monkeypatch):
+    """ZeroMQ cannot connect to a wildcard: `edged status` on such a configuration ended in a traceback."""
+    monkeypatch.setattr("edged.control.client._CONNECT_TIMEOUT_S", 0.05)
+    with ControlClient("tcp://*:5993") as client, pytest.raises(ControlError, match="no daemon answers"):
+        client.call("ping")
