@@ -11,26 +11,28 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from edged.decide.thresholds import ALARM_SPREADS
 from edged.embed.bundle import Bundle, Manifest, ModelSpec, RepresentationSpec, TensorSpec, write_bundle
 from edged.features.anomaly import AnomalySpec, segment_features
 from trainer.export import OPSET, export_onnx, parity_gate
 
 EMBEDDING = "embedding"
 
-STATISTICS: dict[str, tuple[Any, ...]] = {"quiet": ("p5",), "change": ("change",), "peaks": ("change", "max")}
-"""The default statistics: the machine under passing noises, its liveliness, its strikes."""
+STATISTICS: dict[str, tuple[Any, ...]] = {"quiet": ("p5",), "change": ("change",)}
+"""The default statistics: the machine under passing noises, and its liveliness: tones, roughness, strikes."""
 
 
 def statistics_representations(spec: AnomalySpec) -> tuple[RepresentationSpec, ...]:
     """The default back ends of `STATISTICS`; chosen on real and synthetic machines together (trainer/README.md)."""
-    choices: tuple[tuple[str, str, dict[str, str | int | float | bool]], ...] = (
-        ("quiet", "shrinkage", {"standardise": True}),
-        ("change", "density", {"n_neighbours": 1, "max_ratio": 2.0}),
-        ("peaks", "density", {"n_neighbours": 1, "max_ratio": 4.0}),
+    choices: tuple[tuple[str, str, float, dict[str, str | int | float | bool]], ...] = (
+        ("quiet", "shrinkage", 2.0, {"standardise": False}),
+        ("change", "density", 1.0, {"n_neighbours": 1, "max_ratio": 2.0}),
     )
     return tuple(
-        RepresentationSpec(name=name, source="features", dim=spec.shape(name)[0], backend=backend, params=params)
-        for name, backend, params in choices
+        RepresentationSpec(
+            name=name, source="features", dim=spec.shape(name)[0], backend=backend, params=params, weight=weight
+        )
+        for name, backend, weight, params in choices
     )
 
 
@@ -42,8 +44,8 @@ def embedding_representation(dim: int, weight: float, backend: str = "cosine") -
     """
     params: dict[str, dict[str, str | int | float | bool]] = {
         "cosine": {"n_clusters": 16, "seed": 0},
-        "shrinkage": {"standardise": True},
-        "density": {"metric": "cosine", "n_neighbours": 1, "max_ratio": 4.0},
+        "shrinkage": {"standardise": False},
+        "density": {"metric": "euclidean", "n_neighbours": 1, "max_ratio": 2.0},
     }
     return RepresentationSpec(
         name=EMBEDDING, source="model", dim=dim, backend=backend, params=params[backend], weight=weight
@@ -91,7 +93,7 @@ def write_anomaly_bundle(
             model=model,
             representations=tuple(representations),
             score_direction="higher_is_more_anomalous",
-            decision={"threshold_method": "mst-sd", "onset_segments": 2, "onset_window": 3, "cleared_segments": 3},
+            decision={"threshold_method": "mst-sd", "threshold_spreads": ALARM_SPREADS},
             training=dict(training or {}),
             parity=parity,
         )

@@ -24,7 +24,7 @@ from edged.embed.bundle import Bundle, load_bundle
 from edged.flow import Float32Array, Float64Array
 from trainer.data import clips as data
 from trainer.data.machine_synth import PlantMachine, draw_fault, draw_plant, render_clip
-from trainer.evaluate.anomaly import Vectors, fit, product_vectors, write_between_marks
+from trainer.evaluate.anomaly import Vectors, fit, model_label, product_vectors, write_between_marks
 
 ROOT = Path(__file__).resolve().parents[2]
 MARKS = ("<!-- calm: begin -->", "<!-- calm: end -->")
@@ -128,7 +128,7 @@ def table(results: Sequence[Mapping[int, tuple[float, float]]], bundle: Bundle, 
         lines.append(f"| clear faults found, {name} | " + " | ".join(f"{x:.0%}" for x in found) + " |")
     stamp = datetime.datetime.now(datetime.timezone.utc).date()
     note = f"{len(results)} machines, {n_minutes} minutes each, {N_REPEATS} enrolments each"
-    return "\n".join([*lines, "", f"{stamp}, bundle {bundle.label}, {note}."])
+    return "\n".join([*lines, "", f"{stamp}, {model_label(bundle)}, {note}."])
 
 
 if __name__ == "__main__":

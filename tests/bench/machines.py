@@ -30,7 +30,7 @@ from edged.features.anomaly import AnomalySpec, clip_segments
 from edged.flow import Float32Array, Float64Array
 from trainer.data import clips as data
 from trainer.data.machine_synth import draw_fault, draw_plant, render_clip
-from trainer.evaluate.anomaly import Vectors, clip_scores, fit, product_vectors, write_between_marks
+from trainer.evaluate.anomaly import Vectors, clip_scores, fit, model_label, product_vectors, write_between_marks
 from trainer.evaluate.auc import Interval, bootstrap_interval, pairwise_wins
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -120,13 +120,15 @@ def loudness_auc(normal: Sequence[Float32Array], anomalous: Sequence[Float32Arra
 
 
 def drones(root: Path) -> Iterator[MachineSet]:
-    """Flights in ESC-10 noise (folds that training never heard) at -10 and -20 dB."""
+    """Flights in noise at -10 and -20 dB: for each one recording of ESC-10, of folds that training never heard."""
     flights = root / "machines" / "uav"
     normal, broken = data.read_tree(flights / "normal"), data.read_tree(flights, "*_broken/*.flac")
     noises = data.esc10_clips(root / "noise" / "esc10", folds="45")
     for snr_db in (-10, -20):
         rng = np.random.default_rng(100 - snr_db)
-        noisy = [data.mixed(x, data.noise_track(rng, noises, len(x)), snr_db) for x in (*normal, *broken)]
+        chosen = [noises[int(rng.integers(len(noises)))] for _ in (*normal, *broken)]
+        pairs = zip((*normal, *broken), chosen, strict=True)
+        noisy = [data.mixed(clip, np.resize(noise, len(clip)), snr_db) for clip, noise in pairs]
         sides = noisy[: len(normal)], noisy[len(normal) :]
         name = f"drones in noise, {snr_db} dB"
         yield MachineSet(name, *sides, half_draws(len(normal)), loudness_auc(normal, broken))
@@ -195,7 +197,7 @@ def table(rows: Sequence[Row], bundle: Bundle) -> str:
         lines.append(f"| mean of {len(chosen)} {label} sets | | {base:.3f} | **{ours:.3f}** | {ours - base:+.3f} |")
     stamp = datetime.datetime.now(datetime.timezone.utc).date()
     versions = f"numpy {np.__version__}, python {platform.python_version()}, edged {edged.__version__}"
-    return "\n".join([*lines, "", f"{stamp}, bundle {bundle.label}, {platform.machine()}, {versions}."])
+    return "\n".join([*lines, "", f"{stamp}, {model_label(bundle)}, {platform.machine()}, {versions}."])
 
 
 if __name__ == "__main__":

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -58,14 +57,6 @@ def esc10_clips(directory: Path, folds: str = "12345") -> list[Float32Array]:
     paths = [p for p in sorted(directory.glob("*.ogg")) if p.name.split("__")[1][0] in folds]
     clips = [read_clip(p) for p in paths if p.stem not in NOT_FOR_TRAINING]
     return [clip for clip in clips if rms(clip) > 1e-4]
-
-
-def noise_track(rng: np.random.Generator, clips: Sequence[Float32Array], n_samples: int) -> Float32Array:
-    """Clips drawn at random, each at the same level, one after another: float32 (n_samples,)."""
-    parts: list[Float32Array] = []
-    while sum(map(len, parts)) < n_samples:
-        parts.append(at_level(clips[int(rng.integers(len(clips)))]))
-    return np.concatenate(parts)[:n_samples]
 
 
 def mixed(samples: Float32Array, noise: Float32Array, snr_db: float) -> Float32Array:

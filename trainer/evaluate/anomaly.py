@@ -48,6 +48,12 @@ def clip_scores(scorer: AnomalyScorer, clips: Sequence[Vectors]) -> Float64Array
     return np.array([scorer.scores(clip).mean() for clip in clips])
 
 
+def model_label(bundle: Bundle) -> str:
+    """Identity of what was measured: id, version and the start of the network's sha256 (the card may change)."""
+    digest = bundle.manifest.files.get("model.onnx", "no network")
+    return f"{bundle.manifest.id}@{bundle.manifest.version} (network {digest[:12]})"
+
+
 def write_between_marks(path: Path, text: str, marks: tuple[str, str]) -> None:
     """Replace what stands between the marks of a document."""
     before, rest = path.read_text(encoding="utf-8").split(marks[0])
