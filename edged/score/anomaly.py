@@ -166,7 +166,7 @@ def fit_anomaly(specs: Sequence[Representation], references: Mapping[str, Refere
         raise EnrolmentError("the representations' references have different rows")
     parts = tuple(_fit_part(spec, references[spec.name]) for spec in used)
     left_out = _combine(parts, [part.backend.leave_clip_out() for part in parts])
-    return AnomalyScorer(parts, first.domains, left_out)
+    return AnomalyScorer(parts, first.domains, np.where(_has_company(first), left_out, np.nan))
 
 
 def _fit_part(spec: Representation, references: References) -> Part:
@@ -177,8 +177,21 @@ def _fit_part(spec: Representation, references: References) -> Part:
         backend = fit(references, **dict(spec.params))
     except TypeError as error:
         raise BundleError(f"back end '{spec.backend}' of '{spec.name}': {error}") from error
-    centre, spread = _normalisation(backend.leave_clip_out())
+    centre, spread = _normalisation(backend.leave_clip_out()[_has_company(references)])
     return Part(spec.name, backend, spec.weight, centre, spread)
+
+
+def _has_company(references: References) -> NDArray[np.bool_]:
+    """Bool (n,): rows whose domain has another clip.
+
+    A domain's only clip, left out, is as far from the rest as the domains are apart; that says nothing about the spread
+    of normal sound and would blunt every score. If no domain has two clips, all rows count.
+    """
+    clips_of = {domain: set[int]() for domain in references.domains}
+    for domain, clip in zip(references.domains, references.clips.tolist(), strict=True):
+        clips_of[domain].add(clip)
+    result = np.array([len(clips_of[domain]) > 1 for domain in references.domains])
+    return result if result.any() else np.ones(len(references), np.bool_)
 
 
 def _normalisation(left_out: Float64Array) -> tuple[float, float]:

@@ -109,6 +109,21 @@ def test_one_clip_can_be_scored_uncalibrated() -> None:
     assert np.isfinite(scorer.score(one(VECTORS, 5)).anomaly_score)
 
 
+def test_a_target_domain_of_one_clip_does_not_blunt_the_scores() -> None:
+    """Left out, its only clip is as far away as the domains are apart; that once entered the normalisation."""
+    source = {name: References(v[:20], (SOURCE,) * 20, np.arange(20)) for name, v in VECTORS.items()}
+    both = {
+        name: References(np.r_[v[:20], v[20:21] + 200], (*(SOURCE,) * 20, "moved"), np.arange(21))
+        for name, v in VECTORS.items()
+    }
+    before, after = fit_anomaly(SPECS, source), fit_anomaly(SPECS, both)
+    assert np.isnan(after.normal_scores[20])
+    for left, right in zip(before.parts, after.parts, strict=True):
+        assert right.spread < 2.0 * left.spread
+    far = {name: value[3] + 30 * (-1) ** np.arange(8) for name, value in VECTORS.items()}
+    assert after.score(far).anomaly_score > 0.5 * before.score(far).anomaly_score
+
+
 def test_damaged_storage_is_refused() -> None:
     arrays = SCORER.to_arrays()
     with pytest.raises(StateError):
