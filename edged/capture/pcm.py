@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import os
 import select
+import stat
 import sys
 import termios
 import time
@@ -83,9 +84,21 @@ class PcmSource:
 
 
 def _readable_bytes(fd: int) -> int:
-    """Bytes that can be read without waiting."""
+    """Bytes that can be read without waiting.
+
+    Raises:
+        AudioError: the kernel cannot tell (``/dev/null``): it is neither a pipe nor a file.
+    """
+    status = os.fstat(fd)
+    if stat.S_ISREG(status.st_mode):  # the kernel's count has 32 bits: 4 GiB before the end of a file it says 0
+        return max(0, status.st_size - os.lseek(fd, 0, os.SEEK_CUR))
     buffer = bytearray(4)
-    fcntl.ioctl(fd, termios.FIONREAD, buffer)
+    try:
+        fcntl.ioctl(fd, termios.FIONREAD, buffer)
+    except OSError as error:
+        raise AudioError(
+            "raw PCM comes from a pipe or a file, and this is neither", fix="pipe sound into it"
+        ) from error
     return int.from_bytes(buffer, sys.byteorder)
 
 

@@ -69,3 +69,21 @@ def test_a_fifo_that_is_not_there_is_named(tmp_path):
 def test_raw_pcm_without_a_rate_is_refused():
     with pytest.raises(DeviceError, match="says nothing about itself"):
         SourceSpec("pcm", "-", channels=1)
+
+
+def test_a_file_of_more_than_4_gib_is_read_to_its_end(tmp_path):
+    """The kernel counts what is readable in 32 bits: exactly 4 GiB before its end a file seemed to have ended."""
+    path = tmp_path / "days.raw"
+    with path.open("wb") as file:
+        file.truncate((4 << 30) + 640)
+    source = PcmSource(SourceSpec("pcm", str(path), rate_hz=16000, channels=1, block_s=0.02))
+    assert [len(block.frames) for block in itertools.islice(source.blocks(), 3)] == [320, 320, 320]
+    source.close()
+
+
+def test_what_is_neither_a_pipe_nor_a_file_is_refused_for_good():
+    """A service without standard input restarted its child for ever."""
+    source = PcmSource(SourceSpec("pcm", "/dev/null", rate_hz=16000, channels=1))
+    with pytest.raises(AudioError, match="pipe or a file"):
+        next(source.blocks())
+    source.close()
