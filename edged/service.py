@@ -322,5 +322,6 @@ class Service:
                 "queued": self.publisher.queue_depth,
                 "dropped_telemetry": self.publisher.dropped_telemetry,
                 "unjournalled": self.publisher.unjournalled,
+                "lost_from_journal": self.publisher.lost_from_journal,
             },
         }

@@ -231,9 +231,7 @@ def _daemon(settings: Any) -> Any:
 
     client = running_daemon(settings.control_endpoint)
     if client is None and daemon_holds(settings.state_path):
-        note(
-            "edged: a daemon runs on this state but does not answer: `systemctl reload edged` makes it take this"
-        )
+        note("edged: a daemon runs on this state but does not answer: `systemctl reload edged` makes it take this")
     return client
 
 
