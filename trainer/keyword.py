@@ -61,6 +61,8 @@ def train_general(options: KeywordTrainingOptions, recipe: GeneralRecipe) -> Bun
         richer = replace(material, clips=aligned, recorded_share=ALIGNED_SHARE)
         shards = [*shards, *run.corpus("aligned", recipe.aligned_shards, richer)]
     run.fit("second", recipe.max_epochs, shards, objective)
+    if recipe.restart_epochs:
+        run.fit("third", recipe.restart_epochs, shards, objective, rate_factor=0.5)
     return run.bundle(material)
 
 
@@ -94,13 +96,26 @@ class GeneralRun:
             reversed_share=self.recipe.reversed_share,
         )
 
-    def fit(self, name: str, epochs: int, shards: Sequence[Path], objective: RunningSpeechObjective) -> None:
+    def fit(
+        self,
+        name: str,
+        epochs: int,
+        shards: Sequence[Path],
+        objective: RunningSpeechObjective,
+        *,
+        rate_factor: float = 1.0,
+    ) -> None:
         """Train on shards."""
         recipe, seed = self.recipe, self.options.seed + len(name)
         self.network.train()
         objective.train()
         crops = SpeechCrops(load_shards(shards), recipe.crop_frames, recipe.batch_size, recipe.batches_per_epoch, seed)
-        fit(self.network, objective, DataLoader(crops, batch_size=None), self.options.settings(name, epochs))
+        fit(
+            self.network,
+            objective,
+            DataLoader(crops, batch_size=None),
+            self.options.settings(name, epochs, rate_factor),
+        )
 
     def bundle(self, material: Material) -> Bundle:
         """Embed ordinary speech, then export."""

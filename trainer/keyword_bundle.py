@@ -31,7 +31,7 @@ class Decision:
         loose_hold_frames: the same when all matches are reported.
     """
 
-    limit_distance: float = 0.6
+    limit_distance: float = 0.55
     loose_distance: float = 1.0
     hold_frames: int = 8
     loose_hold_frames: int = 62

@@ -33,6 +33,7 @@ class GeneralRecipe(_Recipe):
         shards: of the first corpus, `scenes_per_shard` scenes of about three seconds each.
         aligned_shards: of the second, whose recorded words have phone times; 0 leaves it out.
         first_epochs: on the first corpus; then `max_epochs` on both, each of `batches_per_epoch`.
+        restart_epochs: more of them on both, with warm-up and decay once more, at half the learning rate.
         reversed_share: of crops that are played backwards.
         diphones: how many of the most frequent pairs of phones are classes.
         background_s: length of the ordinary speech that distances are measured against.
@@ -46,6 +47,7 @@ class GeneralRecipe(_Recipe):
     crop_frames: int = Field(default=224, ge=48)
     batches_per_epoch: int = Field(default=200, ge=1)
     first_epochs: int = Field(default=10, ge=1)
+    restart_epochs: int = Field(default=0, ge=0)
     reversed_share: float = Field(default=0.125, ge=0.0, le=1.0)
     diphones: int = Field(default=900, ge=1)
 
@@ -93,12 +95,12 @@ class KeywordTrainingOptions:
     accelerator: str = "auto"
     progress: bool = True
 
-    def settings(self, name: str, max_epochs: int) -> TrainingSettings:
+    def settings(self, name: str, max_epochs: int, rate_factor: float = 1.0) -> TrainingSettings:
         """Settings of one run below the run directory."""
         return TrainingSettings(
             run_directory=self.run_directory / name,
             max_epochs=max_epochs,
-            learning_rate=self.recipe.learning_rate,
+            learning_rate=self.recipe.learning_rate * rate_factor,
             constant_rate=self.recipe.constant_rate,
             gradient_clip_norm=5.0,
             seed=self.seed,
