@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from importlib import resources
 from pathlib import Path
 from typing import Literal
@@ -9,7 +10,7 @@ from typing import Literal
 from edged.config import AnomalySettings, Config, KeywordSettings
 from edged.embed.bundle import Bundle, load_bundle
 from edged.embed.protocol import Embedder
-from edged.errors import ConfigError, UsageError
+from edged.errors import ConfigError, StateError, UsageError
 from edged.pipeline import AnomalyMonitor, KeywordMonitor, Monitor
 from edged.references import anomaly, keyword
 from edged.references.store import BankStore
@@ -82,18 +83,39 @@ class Assembly:
         return anomaly.bank_of_store(stored, bundle) if monitor == "anomaly" else keyword.bank_of_store(stored, bundle)
 
     def monitor(self, store: BankStore, stream: str, monitor: MonitorName, *, all_matches: bool = False) -> Monitor:
-        """A monitor with its active bank."""
-        bundle, settings = self.bundle(stream, monitor), self.settings(stream, monitor)
-        bank = self.bank(store, stream, monitor)
-        if isinstance(settings, AnomalySettings):
-            return AnomalyMonitor(stream, bundle, settings, bank if isinstance(bank, anomaly.AnomalyBank) else None)
-        words = bank if isinstance(bank, keyword.KeywordBank) else None
-        return KeywordMonitor(stream, bundle, settings, words, all_matches=all_matches)
+        """A monitor with its active bank.
 
-    def configured_monitors(self, store: BankStore, stream: str) -> list[Monitor]:
-        """The monitors that the configuration puts on a stream."""
+        Raises:
+            StateError: the bank cannot be used.
+        """
+        built = self._without_bank(stream, monitor, all_matches)
+        built.use_bank(self.bank(store, stream, monitor))
+        return built
+
+    def configured_monitors(
+        self, store: BankStore, stream: str, on_unusable: Callable[[MonitorName, StateError], None]
+    ) -> list[Monitor]:
+        """The monitors that the configuration puts on a stream.
+
+        A bank that cannot be used (damaged, or made with another bundle) is reported and left out: the rest of the
+        plant is listened to all the same.
+        """
         wanted = self.config.streams[stream].monitors
-        return [self.monitor(store, stream, name) for name in MONITOR_NAMES if getattr(wanted, name) is not None]
+        monitors = []
+        for name in (name for name in MONITOR_NAMES if getattr(wanted, name) is not None):
+            monitor = self._without_bank(stream, name)
+            try:
+                monitor.use_bank(self.bank(store, stream, name))
+            except StateError as error:
+                on_unusable(name, error)
+            monitors.append(monitor)
+        return monitors
+
+    def _without_bank(self, stream: str, monitor: MonitorName, all_matches: bool = False) -> Monitor:
+        bundle, settings = self.bundle(stream, monitor), self.settings(stream, monitor)
+        if isinstance(settings, AnomalySettings):
+            return AnomalyMonitor(stream, bundle, settings)
+        return KeywordMonitor(stream, bundle, settings, all_matches=all_matches)
 
     def enrolled_monitors(self, store: BankStore, stream: str, *, all_matches: bool = False) -> list[Monitor]:
         """A monitor for everything enrolled on a stream.

@@ -11,6 +11,7 @@ import time
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from types import FrameType
 from typing import Any, Literal
 
@@ -78,6 +79,7 @@ class Service:
         self._running = ExitStack()
         self._stop_by_s: float | None = None
         self._assembly = Assembly(config)
+        self._at_start: list[StatusChange] = []
         self.streams: dict[str, Stream] = {}
         self.devices: dict[str, Device] = {}
 
@@ -122,6 +124,8 @@ class Service:
                 device.supervisor.start()
 
             self.announce(StatusChange(_DAEMON, "daemon", "ready", f"edged {__version__}"))
+            for change in self._at_start:
+                self.announce(change)
             self._running = started.pop_all()
 
     def stop(self) -> None:
@@ -158,12 +162,17 @@ class Service:
             name,
             settings.device,
             settings.channel,
-            self._assembly.configured_monitors(store, name),
+            self._assembly.configured_monitors(store, name, partial(self._unusable, name)),
             settings=self.config.capture,
             changed=self._changed,
             clock=StreamClock(self._clock, is_live=source != "file"),
             is_live=source == "microphone",
         )
+
+    def _unusable(self, stream: str, monitor: str, error: StateError) -> None:
+        """A bank cannot be used: its monitor runs without one until somebody enrols again."""
+        _log.warning("stream %s: %s references cannot be used: %s", stream, monitor, error)
+        self._at_start.append(StatusChange(stream, "bank", "unusable", f"{monitor} references: {error}"))
 
     def _warm_up(self) -> None:
         """Run every model once: what cannot run is known before READY."""

@@ -9,6 +9,9 @@ import typer
 from edged.cli.options import ConfigOption, JsonlOption, JsonOption, StateOption
 from edged.cli.output import note, print_json, print_line, print_table
 
+DECISIONS = ("anomaly.", "keyword.", "status.")
+"""What people want to see; scores and heartbeats are for programs that ask for them."""
+
 
 def register(app: typer.Typer) -> None:
     """Add this group's commands."""
@@ -19,7 +22,10 @@ def register(app: typer.Typer) -> None:
 
 def listen(
     topic: Annotated[
-        list[str] | None, typer.Option("--topic", "-t", help="Topic prefix, such as anomaly.press-3")
+        list[str] | None,
+        typer.Option(
+            "--topic", "-t", help="Topic prefix, such as anomaly.press-3; '' for everything, scores and heartbeats too"
+        ),
     ] = None,
     jsonl: JsonlOption = False,
     config: ConfigOption = None,
@@ -34,7 +40,7 @@ def listen(
 
     settings = load_config(config, state)
     note(f"listening at {settings.events_endpoint} (Ctrl-C ends)")
-    topics = tuple(topic or ("",))
+    topics = tuple(topic or DECISIONS)
     with Subscriber(settings.events_endpoint, topics, control_endpoint=settings.control_endpoint) as subscriber:
         for event in subscriber:
             print_line(event) if jsonl else print(event_line(event), flush=True)

@@ -61,6 +61,9 @@ def enroll_paths(
         report = enroll_domain(assembly, store, stream, clips, domain=domain, track=track)
     else:
         report = enroll_keyword(assembly, store, stream, clips, word=keyword, track=track)
+    if assembly.config.streams and stream not in assembly.config.streams:
+        known = ", ".join(assembly.config.streams)
+        notes.append(f"the configuration has no stream '{stream}' (it has: {known}); the daemon will not listen to it")
     return asdict(report) | {"notes": [*notes, *report.notes]}
 
 

@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from edged.assembly import MONITOR_NAMES, Assembly, MonitorName
 from edged.config import Config
 from edged.control.server import Verb
-from edged.errors import ControlError, EnrolmentError, UsageError
+from edged.errors import ControlError, EnrolmentError, StateError, UsageError
 from edged.events.journal import MAX_REPLAY_EVENTS, JournalReader, parse_time_ns
 from edged.flow import SAMPLE_RATE_HZ
 from edged.references.clips import ANOMALY_CLIPS, Clip, clip_of_samples
@@ -230,10 +230,15 @@ class Verbs:
             for monitor in stream.monitors:
                 name = next(known for known in MONITOR_NAMES if known == monitor.name)
                 version = store.active_version(stream.name, name)
-                if version != monitor.bank_version:
+                if version == monitor.bank_version:
+                    continue
+                try:
                     self._use_bank(monitor, assembly.bank(store, stream.name, name))
-                    self._announce(StatusChange(stream.name, "bank", str(version), f"{name} references"))
-                    changed.append(f"{stream.name}/{name}")
+                except StateError as error:  # what is committed stands, and the others' references are not held back
+                    self._announce(StatusChange(stream.name, "bank", "unusable", f"{name} references: {error}"))
+                    continue
+                self._announce(StatusChange(stream.name, "bank", str(version), f"{name} references"))
+                changed.append(f"{stream.name}/{name}")
         return changed
 
     def _running(self, name: str) -> Stream:
