@@ -18,6 +18,7 @@ from edged.flow import Float32Array
 _STREAMED_SIZE = 0xFFFFFFFF  # what writers put that did not know the length
 _UNKNOWN_FRAMES = 1 << 60  # what libsndfile says of a FLAC that does not state its length
 _LISTED_CHUNKS = 64
+_MAX_LATE_S = 0.5
 
 
 class FileSource:
@@ -46,13 +47,16 @@ class FileSource:
         self.format = AudioFormat(self._file.samplerate, self._file.channels)
 
     def blocks(self) -> Iterator[DeviceBlock]:
-        """The file from ``start_frame`` on; a block is released when its last sample would have been recorded."""
+        """The file from ``start_frame`` on; a block is released when its last sample would have been recorded.
+
+        Held back by who takes the blocks, it goes on at its speed: rushing to catch up would only hold them back more.
+        """
         rate_hz = self.format.rate_hz
-        started_s, sample = self._now_s(), self._spec.start_frame
+        due_s, sample = self._now_s(), self._spec.start_frame
         for frames in self._pieces(max(1, round(self._spec.block_s * rate_hz))):
             block = DeviceBlock(sample, frames, rate_hz)
             if self._spec.speed > 0:
-                due_s = started_s + (block.end - self._spec.start_frame) / rate_hz / self._spec.speed
+                due_s = max(due_s + len(frames) / rate_hz / self._spec.speed, self._now_s() - _MAX_LATE_S)
                 if self._wait(max(0.0, due_s - self._now_s())):
                     return
             yield block

@@ -20,7 +20,8 @@ SOURCE_LOAD, TARGET_LOAD = 0.0, 1.0
 SOURCE_LABEL, WORD_LABEL = "normal", "word"
 TARGET_DOMAIN = "full-load"
 HEARTBEAT_S = 0.5
-QUEUE_S = 300.0
+QUEUE_S = 5.0
+"""A short queue holds the files back when this computer cannot keep up; the scene waits instead of running ahead."""
 
 
 @dataclass(frozen=True)

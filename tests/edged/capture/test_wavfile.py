@@ -142,3 +142,21 @@ def test_pacing_releases_each_block_when_its_last_sample_is_due(tmp_path):
     source = FileSource(SourceSpec("file", str(path), speed=2.0, block_s=0.01), now_s=lambda: now_s[0], wait=wait)
     assert sum(len(b.frames) for b in source.blocks()) == 1600
     assert waits == pytest.approx([0.005] * 10)
+
+
+def test_a_file_that_was_held_back_does_not_rush_to_catch_up(tmp_path):
+    """Regression: behind a worker that could not keep up, the file ran at whatever speed the worker managed."""
+    path = write(tmp_path / "a.wav", tone(16000 * 4))
+    now_s = [100.0]
+
+    def wait(wait_s):
+        now_s[0] += wait_s
+        return False
+
+    source = FileSource(SourceSpec("file", str(path), speed=1.0, block_s=0.1), now_s=lambda: now_s[0], wait=wait)
+    blocks = source.blocks()
+    next(blocks)
+    now_s[0] += 60.0
+    held_back_until_s = now_s[0]
+    assert sum(len(b.frames) for b in blocks) == 16000 * 4 - 1600
+    assert now_s[0] - held_back_until_s == pytest.approx(3.9 - 0.5, abs=0.11)
