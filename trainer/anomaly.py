@@ -12,7 +12,6 @@ from typing import Any, Literal
 
 import lightning as pl
 import soundfile as sf
-import torch
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from torch.utils.data import DataLoader
@@ -28,6 +27,7 @@ from trainer.anomaly_bundle import (
     write_anomaly_bundle,
 )
 from trainer.anomaly_objective import AnomalyObjective
+from trainer.checkpoints import load_network
 from trainer.data.clips import NOT_FOR_TRAINING, read_clip, rms
 from trainer.data.corpus import (
     Corpus,
@@ -175,17 +175,9 @@ def export_run(
     Raises:
         UsageError: no checkpoint, or one of another recipe's network.
     """
-    path = run_directory / "last.ckpt"
-    if not path.is_file():
-        raise UsageError(f"{run_directory}: holds no last.ckpt", fix="name the run directory of a training run")
-    state = torch.load(path, map_location="cpu", weights_only=True)
-    weights = {k.removeprefix("network."): v for k, v in state["state_dict"].items() if k.startswith("network.")}
     network, spec = build_network(recipe), network_spec(recipe)
-    try:
-        network.load_state_dict(weights)
-    except RuntimeError as error:
-        raise UsageError(f"{path}: not a checkpoint of this recipe's network", fix="name its --recipe") from error
-    training = {"recipe": recipe.model_dump(mode="json"), "epochs_done": int(state["epoch"]) + 1}
+    epochs_done = load_network(network, run_directory)
+    training = {"recipe": recipe.model_dump(mode="json"), "epochs_done": epochs_done}
     return write_anomaly_bundle(
         out,
         spec,

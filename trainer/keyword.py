@@ -20,6 +20,7 @@ from torch.utils.data import DataLoader
 from edged.embed.bundle import Bundle
 from edged.errors import UsageError
 from edged.features.keyword import KeywordSpec
+from trainer.checkpoints import LAST_CHECKPOINT, load_network
 from trainer.data.alignment import align_words
 from trainer.data.speech_corpus import Material, ordinary_speech, read_material, write_shard
 from trainer.data.speech_crops import SpeechCrops, diphone_classes, load_shards
@@ -31,6 +32,7 @@ from trainer.models.speech_trunk import SpeechTrunk
 from trainer.training import fit
 
 ALIGNED_SHARE = 0.66
+STAGES = ("first", "second", "third")
 
 
 def train_keyword(options: KeywordTrainingOptions) -> Bundle:
@@ -63,6 +65,24 @@ def train_general(options: KeywordTrainingOptions, recipe: GeneralRecipe) -> Bun
     run.fit("second", recipe.max_epochs, shards, objective)
     if recipe.restart_epochs:
         run.fit("third", recipe.restart_epochs, shards, objective, rate_factor=0.5)
+    return run.bundle(material)
+
+
+def export_general(options: KeywordTrainingOptions) -> Bundle:
+    """Write the bundle of a general run that was stopped before its end, from its last checkpoint.
+
+    Raises:
+        UsageError: no checkpoint, or one of another recipe's network; no speech for the background.
+    """
+    recipe = options.recipe
+    if not isinstance(recipe, GeneralRecipe):
+        raise UsageError("only runs of a general recipe can be exported", fix="train a site's own words again")
+    stages = [options.run_directory / name for name in reversed(STAGES)]
+    run = GeneralRun(options, recipe, KeywordSpec(), SpeechTrunk(recipe.width))
+    load_network(run.network, next((s for s in stages if (s / LAST_CHECKPOINT).is_file()), options.run_directory))
+    material = read_material(options.data)
+    if not material.engines and not material.clips:
+        raise UsageError("no speech for the background", fix="apt install espeak-ng flite, or give --data")
     return run.bundle(material)
 
 

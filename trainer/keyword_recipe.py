@@ -109,6 +109,17 @@ class KeywordTrainingOptions:
         )
 
 
+def is_keyword_recipe(name: str) -> bool:
+    """Whether a recipe's name or file is one of a keyword embedder: those name their kind.
+
+    >>> is_keyword_recipe("keyword"), is_keyword_recipe("anomaly")
+    (True, False)
+    """
+    path = Path(name) if name.endswith((".yaml", ".yml")) else RECIPES / f"{name}.yaml"
+    fields = yaml.safe_load(path.read_text(encoding="utf-8")) if path.is_file() else None
+    return isinstance(fields, dict) and fields.get("kind") in {"general", "site"}
+
+
 def load_recipe(name: str, **overrides: object) -> KeywordRecipe:
     """A recipe by name (a file of trainer/recipes) or path.
 

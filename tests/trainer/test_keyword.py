@@ -1,5 +1,7 @@
 """`edged-train keyword` from end to end, small: both kinds of embedder become bundles that the runtime loads."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import soundfile as sf
@@ -10,7 +12,7 @@ from edged.errors import ConfigError, UsageError
 from edged.pipeline import embed_signal
 from trainer.data.speech_synth import available_engines
 from trainer.evaluate.spotting import Spoken, Spotted, at_limit, best_f1, matched, operating_points
-from trainer.keyword import train_keyword
+from trainer.keyword import export_general, train_keyword
 from trainer.keyword_bundle import embed_signal as embed_in_torch
 from trainer.keyword_recipe import GeneralRecipe, KeywordTrainingOptions, SiteRecipe, load_recipe
 
@@ -57,6 +59,15 @@ def test_a_general_embedder_of_synthetic_speech(tmp_path):
     train_keyword(options_of(tmp_path, recipe))
     bundle = check_bundle(tmp_path / "bundle")
     assert bundle.manifest.training["synthesisers"][0] == "espeak-ng"
+    again = export_general(replace(options_of(tmp_path, recipe), out=tmp_path / "exported"))
+    assert again.manifest.files["model.onnx"] == bundle.manifest.files["model.onnx"]
+
+
+def test_exporting_needs_a_checkpoint_of_a_general_run(tmp_path):
+    with pytest.raises(UsageError, match=r"no last\.ckpt"):
+        export_general(options_of(tmp_path, GeneralRecipe(width=8)))
+    with pytest.raises(UsageError, match="general recipe"):
+        export_general(options_of(tmp_path, SiteRecipe()))
 
 
 def test_the_shipped_bundle_is_chunked_exactly_as_one_pass():
