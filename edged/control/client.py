@@ -17,6 +17,7 @@ MAX_REQUEST_BYTES = 1 << 20
 """The daemon drops larger ones by default (`control.max_message_bytes`)."""
 _CONNECT_TIMEOUT_S = 2.0
 _PING_TIMEOUT_S = 1.0
+_LOOK_EVERY_S = 0.5
 
 
 class Keys(Protocol):
@@ -71,11 +72,25 @@ class ControlClient:
             )
         self._socket.send(body)
         deadline_s = time.monotonic() + (timeout_s or self._timeout_s)
-        while self._socket.poll(max(0, round((deadline_s - time.monotonic()) * 1000))):
+        while self._wait(verb, deadline_s):
             result = result_of(self._socket.recv(), identity)
             if result is not None:
                 return result
         raise ControlError(f"the daemon at {self._endpoint} did not answer '{verb}' in time", fix="see its log")
+
+    def _wait(self, verb: str, deadline_s: float) -> bool:
+        """Whether something came before the deadline.
+
+        Raises:
+            ControlError: the daemon went away meanwhile, and its answer with it.
+        """
+        while (left_s := deadline_s - time.monotonic()) > 0:
+            if self._socket.poll(round(min(left_s, _LOOK_EVERY_S) * 1000)):
+                return True
+            if not self._socket.poll(0, zmq.POLLOUT):  # no longer connected to anybody
+                message = f"the daemon at {self._endpoint} ended before it answered '{verb}'"
+                raise ControlError(message, fix="see its log, and `edged references show` for what it had stored")
+        return False
 
     def _connect(self) -> zmq.Socket[bytes]:
         socket: zmq.Socket[bytes] = zmq.Context.instance().socket(zmq.DEALER)

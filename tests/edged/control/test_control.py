@@ -162,3 +162,19 @@ def test_a_daemon_that_binds_everywhere_is_reached_from_here(monkeypatch):
     monkeypatch.setattr("edged.control.client._CONNECT_TIMEOUT_S", 0.05)
     with ControlClient("tcp://*:5993") as client, pytest.raises(ControlError, match="no daemon answers"):
         client.call("ping")
+
+
+def test_a_daemon_that_dies_before_it_answers_is_noticed_long_before_the_timeout(endpoint):
+    with zmq.Context() as context:
+        router = context.socket(zmq.ROUTER)
+        router.bind(endpoint)
+
+        def take_and_die():
+            router.recv_multipart()
+            router.close(linger=0)
+
+        daemon = threading.Thread(target=take_and_die)
+        daemon.start()
+        with ControlClient(endpoint) as client, pytest.raises(ControlError, match="ended before it answered 'enroll'"):
+            client.call("enroll", timeout_s=250.0)
+        daemon.join(10.0)
