@@ -196,7 +196,7 @@ class Config(Settings):
 
     state_dir: Path | None = Field(
         default=None,
-        description="database with banks and journal; empty = /var/lib/edged for root, ~/.local/state/edged else",
+        description="database with banks and journal; empty = /var/lib/edged for root or if it exists, else ~/.local/state/edged",
     )
     runtime_dir: Path | None = Field(
         default=None, description="sockets; empty = /run/edged with the system state, else the state directory"
@@ -236,8 +236,8 @@ class Config(Settings):
 
 
 def default_state_dir() -> Path:
-    """The system's state directory for root and where it is writable, the user's own else."""
-    if os.geteuid() == 0 or os.access(SYSTEM_STATE_DIR, os.W_OK):
+    """The system's state directory for root and where edged is installed, the user's own else."""
+    if os.geteuid() == 0 or SYSTEM_STATE_DIR.is_dir():
         return SYSTEM_STATE_DIR
     base = os.environ.get("XDG_STATE_HOME")
     return Path(base) / "edged" if base else Path.home() / ".local" / "state" / "edged"

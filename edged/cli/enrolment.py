@@ -156,17 +156,26 @@ def _enroll(
     paths: list[Path], stream: str | None, request: dict[str, Any], config: Path | None, state: Path | None
 ) -> dict[str, Any]:
     """Through the daemon if it answers, so that it takes the new bank at once; else directly on the state."""
+    from edged.configfile import load_config
+
+    settings = load_config(config, state)
+    client = _daemon(settings)
+    if client is not None and stream is not None:  # needs no right to the daemon's state
+        return _enroll_through(client, stream, paths, request)
     with _store(config, state) as (settings, store):
         name = _stream_name(settings, store, stream)
-        client = _daemon(settings)
         if client is not None:
-            with client:
-                arguments = request | {"stream": name, "clips": [str(path.absolute()) for path in paths]}
-                answer: dict[str, Any] = client.call("enroll", arguments, timeout_s=600.0)
-                return answer
+            return _enroll_through(client, name, paths, request)
         if "last_s" in request:
             raise ControlError("--last needs the running daemon, and none answers", fix="start it with `edged run`")
         return _enroll_directly(settings, store, name, paths, request)
+
+
+def _enroll_through(client: Any, stream: str, paths: list[Path], request: dict[str, Any]) -> dict[str, Any]:
+    with client:
+        arguments = request | {"stream": stream, "clips": [str(path.absolute()) for path in paths]}
+        answer: dict[str, Any] = client.call("enroll", arguments, timeout_s=600.0)
+        return answer
 
 
 def _enroll_directly(
