@@ -196,7 +196,7 @@ class Config(Settings):
 
     state_dir: Path | None = Field(
         default=None,
-        description="database with banks and journal; empty = /var/lib/edged for root or if it exists, else ~/.local/state/edged",
+        description="banks and journal; empty = /var/lib/edged for root or if it exists, else ~/.local/state/edged",
     )
     runtime_dir: Path | None = Field(
         default=None, description="sockets; empty = /run/edged with the system state, else the state directory"
