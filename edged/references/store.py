@@ -27,6 +27,8 @@ from edged.errors import StateError
 from edged.state import open_database, transaction
 
 KEPT_VERSIONS = 50
+KEPT_BYTES = 64 << 20
+"""Of one bank's versions: a device's storage is small, and history is there for a roll-back, not for ever."""
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS banks (
@@ -147,11 +149,20 @@ class BankStore:
             version = int(connection.execute(sql, (stream, monitor)).fetchone()[0])
             connection.execute("INSERT INTO banks VALUES (?,?,?,?,?,?,?,?)", (stream, monitor, version, *row))
             self._activate(stream, monitor, version)
-            connection.execute(
-                "DELETE FROM banks WHERE stream=? AND monitor=? AND version<=?",
-                (stream, monitor, version - KEPT_VERSIONS),
-            )
+            self._forget_old(stream, monitor)
         return version
+
+    def _forget_old(self, stream: str, monitor: str) -> None:
+        """Keep the newest versions, as many as fit; always the new one and the one before it."""
+        sql = "SELECT version, LENGTH(arrays) FROM banks WHERE stream=? AND monitor=? ORDER BY version DESC"
+        kept_bytes = 0
+        for place, (version, size) in enumerate(self._query(sql, stream, monitor)):
+            kept_bytes += size
+            if place >= KEPT_VERSIONS or (place >= 2 and kept_bytes > KEPT_BYTES):
+                self._connection.execute(
+                    "DELETE FROM banks WHERE stream=? AND monitor=? AND version<=?", (stream, monitor, version)
+                )
+                return
 
     def rollback(self, stream: str, monitor: str, version: int | None = None) -> int:
         """Make an older version active: the given one, or the one before the active one (the newest after `remove`).

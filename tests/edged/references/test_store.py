@@ -118,6 +118,15 @@ def test_old_versions_go_and_the_active_one_stays(store, monkeypatch):
     assert store.load_active("press", "anomaly").facts == {"value": 6}
 
 
+def test_large_versions_go_sooner_but_there_is_always_one_to_roll_back_to(store, monkeypatch):
+    monkeypatch.setattr(stores, "KEPT_BYTES", 3000)
+    large = {"x": np.zeros(250)}
+    for version in range(4):
+        store.commit("fan", "anomaly", {}, large, reason="test", based_on=version)
+    assert [v.version for v in store.versions("fan", "anomaly")] == [4, 3]
+    assert store.rollback("fan", "anomaly") == 3
+
+
 def test_a_damaged_version_is_refused_and_the_one_before_still_serves(store, tmp_path):
     commit(store, 1)
     commit(store, 2)
@@ -146,13 +155,17 @@ def test_a_failure_inside_the_commit_leaves_the_old_bank(store, monkeypatch):
     assert commit(store, 3) == 2
 
 
-@pytest.mark.parametrize("point", ["INSERT INTO banks", "INSERT OR REPLACE INTO active_banks", "DELETE FROM banks"])
+@pytest.mark.parametrize(
+    "point", ["INSERT INTO banks", "INSERT OR REPLACE INTO active_banks", "SELECT version, LENGTH", "DELETE FROM banks"]
+)
 def test_a_process_killed_at_any_statement_of_the_commit_leaves_the_old_bank(store, tmp_path, point):
     commit(store, 1)
     script = (
         "import os, pathlib, signal, sys\n"
         "import numpy as np\n"
         "from edged.references.store import BankStore\n"
+        "from edged.references import store as stores\n"
+        "stores.KEPT_VERSIONS = 1\n"
         "store = BankStore(pathlib.Path(sys.argv[1]))\n"
         "def watch(sql):\n"
         "    if sql.startswith(sys.argv[2]): os.kill(os.getpid(), signal.SIGKILL)\n"
