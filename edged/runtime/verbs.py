@@ -181,25 +181,36 @@ class Verbs:
             )  # fmt: skip
         if wanted.keyword is not None:
             raise UsageError("enroll: a keyword needs clips that hold the word and nothing else")
-        clips = self._just_heard(wanted.stream, wanted.last_s)
+        clips, notes = self._just_heard(wanted.stream, wanted.last_s)
         report = enroll_domain(assembly, store, wanted.stream, clips, domain=wanted.domain)
-        return {**vars(report), "notes": list(report.notes)}
+        return {**vars(report), "notes": [*notes, *report.notes]}
 
-    def _just_heard(self, name: str, last_s: float) -> list[Clip]:
-        """The latest sound of a stream in clips of 10 s.
+    def _just_heard(self, name: str, last_s: float) -> tuple[list[Clip], list[str]]:
+        """The latest sound of a stream in clips of 10 s, and notes on what of it could not be used.
 
         Raises:
-            EnrolmentError: nothing long enough was heard.
+            EnrolmentError: nothing long enough was heard, or nothing but silence.
         """
         length = round(_JUST_HEARD_CLIP_S * SAMPLE_RATE_HZ)
-        clips = [
-            clip_of_samples(f"{name}@{stretch.sample + at}", stretch.samples[at : at + length], ANOMALY_CLIPS)
+        pieces = [
+            (f"{name}@{stretch.sample + at}", stretch.samples[at : at + length])
             for stretch in self._running(name).ring.last(last_s)
             for at in range(0, len(stretch.samples) - length + 1, length)
         ]
-        if not clips:
+        if not pieces:
             raise EnrolmentError(f"stream '{name}': less than {_JUST_HEARD_CLIP_S:g} s were heard without a gap")
-        return clips
+        clips, notes = [], []
+        for label, samples in pieces:
+            try:
+                clips.append(clip_of_samples(label, samples, ANOMALY_CLIPS))
+            except EnrolmentError as error:
+                notes.append(f"passed over: {error}")
+        if not clips:
+            raise EnrolmentError(f"stream '{name}': only silence was heard", fix="check the microphone")
+        heard_s = len(clips) * _JUST_HEARD_CLIP_S
+        if heard_s < last_s - _JUST_HEARD_CLIP_S:
+            notes.append(f"{heard_s:g} s of the {last_s:g} s asked for could be used")
+        return clips, notes
 
     def rollback(self, args: dict[str, Any]) -> dict[str, Any]:
         """Go back to an earlier version of a bank."""

@@ -1,9 +1,12 @@
+import numpy as np
 import pytest
 
 from edged.config import Config
 from edged.errors import ControlError, EdgedError, EnrolmentError, StateError, UsageError
 from edged.events.journal import Journal
 from edged.events.schema import ScoreEvent, StatusEvent
+from edged.flow import Block
+from edged.ring import Ring
 from edged.runtime.verbs import Verbs
 from tests.fakes.monitor import fake_stream
 
@@ -74,3 +77,18 @@ def test_what_cannot_be_done_is_refused_with_the_reason(verbs, verb, args, error
     assert issubclass(error, EdgedError)
     with pytest.raises(error, match=message):
         {**verbs.quick, **verbs.long}[verb](args)
+
+
+def test_silence_in_what_was_heard_is_passed_over_and_said(verbs):
+    ring = verbs._streams["press"].ring = Ring(60.0)
+    sound = 0.1 * np.sin(np.arange(160_000) * 0.1, dtype=np.float32)
+    ring.write(Block(0, np.concatenate([sound, np.zeros(160_000, np.float32), sound * 0.5])))
+    clips, notes = verbs._just_heard("press", 60.0)
+    assert len(clips) == 2
+    assert notes == ["passed over: press@160000: silent", "20 s of the 60 s asked for could be used"]
+
+
+def test_nothing_but_silence_is_refused(verbs):
+    verbs._streams["press"].ring.write(Block(0, np.zeros(200_000, np.float32)))
+    with pytest.raises(EnrolmentError, match="only silence"):
+        verbs.long["enroll"]({"stream": "press", "last_s": 12.0})
