@@ -7,9 +7,9 @@ from pathlib import Path
 
 import numpy as np
 
-from edged.capture.convert import ChannelConverter
+from edged.capture.convert import ChannelConverter, stream_index
 from edged.capture.source import SourceSpec
-from edged.capture.wavfile import FileSource
+from edged.capture.wavfile import FileSource, open_audio
 from edged.errors import AudioError
 from edged.flow import SAMPLE_RATE_HZ, Block, Float32Array
 
@@ -38,15 +38,14 @@ def read_clip(path: Path | str, *, channel: int = 0, max_s: float = 3600.0) -> F
     Raises:
         AudioError: as :func:`blocks_of_file`; also if samples are not numbers, or it is longer than ``max_s``.
     """
-    pieces: list[Float32Array] = []
-    n_samples = 0
-    for block in blocks_of_file(path, channel=channel):
-        if block.sample != n_samples:
-            raise AudioError(f"{path}: holds samples that are not numbers", fix="record or convert it again")
-        pieces.append(block.samples)
-        n_samples = block.end
-        if n_samples > max_s * SAMPLE_RATE_HZ:
-            raise AudioError(f"{path}: longer than {max_s:g} s", fix="cut it")
-    if not pieces:
-        raise AudioError(f"{path}: holds no sound", fix="record or convert it again")
-    return np.concatenate(pieces)
+    with open_audio(Path(path)) as audio:  # the header is enough to refuse what would not fit into memory
+        duration_s = audio.frames / audio.samplerate
+        n_expected = stream_index(audio.frames, audio.samplerate)
+        n_spare = 0 if audio.samplerate == SAMPLE_RATE_HZ else 1  # a resampler may end one sample sooner
+    if duration_s > max_s:
+        raise AudioError(f"{path}: {duration_s:.1f} s is longer than {max_s:g} s", fix="cut it")
+    blocks = list(blocks_of_file(path, channel=channel))
+    n_samples = sum(len(block.samples) for block in blocks)
+    if not n_samples or n_samples + n_spare < n_expected:
+        raise AudioError(f"{path}: holds samples that are not numbers", fix="record or convert it again")
+    return np.concatenate([block.samples for block in blocks])

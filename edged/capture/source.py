@@ -54,11 +54,6 @@ class SourceSpec:
         """Whether time goes on without us: what is not taken in time is lost."""
         return self.kind == "microphone"
 
-    @property
-    def is_finite(self) -> bool:
-        """Whether the source comes to an end by itself."""
-        return not self.is_live and not self.loop
-
     def starting_at(self, frame: int) -> SourceSpec:
         """The same source, begun at device sample ``frame``."""
         return replace(self, start_frame=frame)

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from edged.capture.files import blocks_of_file
-from edged.capture.wavfile import open_audio
+from edged.capture.files import read_clip
 from edged.errors import AudioError, EnrolmentError
 from edged.flow import SAMPLE_RATE_HZ, Float32Array
 
@@ -97,7 +96,6 @@ def read_clips(
     limits: ClipLimits,
     *,
     channel: int = 0,
-    progress: Callable[[Iterable[Path]], Iterable[Path]] = iter,
 ) -> tuple[list[Clip], list[str]]:
     """Read every clip, or refuse the lot with one line per clip that cannot be used.
 
@@ -109,7 +107,7 @@ def read_clips(
     """
     clips: list[Clip] = []
     problems: list[str] = []
-    for path in progress(paths):
+    for path in paths:
         try:
             clips.append(_read_clip(path, limits, channel))
         except (AudioError, EnrolmentError) as error:
@@ -121,14 +119,7 @@ def read_clips(
 
 
 def _read_clip(path: Path, limits: ClipLimits, channel: int) -> Clip:
-    with open_audio(path) as audio:  # the header is enough to refuse a file that would not fit into memory
-        duration_s = audio.frames / audio.samplerate
-    if duration_s > limits.max_s:
-        raise EnrolmentError(f"{path}: {duration_s:.1f} s is longer than {limits.max_s:g} s", fix="cut it")
-    blocks = list(blocks_of_file(path, channel=channel))
-    if any(block.lost_before for block in blocks):
-        raise AudioError(f"{path}: holds samples that are not numbers", fix="record or convert it again")
-    samples = np.concatenate([block.samples for block in blocks]) if blocks else np.zeros(0, np.float32)
+    samples = read_clip(path, channel=channel, max_s=limits.max_s)
     reason = _reason_against(samples, limits)
     if reason:
         raise EnrolmentError(f"{path}: {reason}")

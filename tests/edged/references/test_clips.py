@@ -56,3 +56,21 @@ def test_limits_of_a_keyword_clip(samples, words):
 def test_a_clipped_recording_is_doubtful_but_usable():
     clip = clip_of_samples("x", np.clip(machine(2, 1) * 20, -1, 1), ANOMALY_CLIPS)
     assert "full scale" in clip.doubts[0]
+
+
+@pytest.mark.parametrize("rate_hz", [16_000, 44_100])
+@pytest.mark.parametrize("at", [0, 20_000, -1])
+def test_not_a_number_anywhere_is_refused(tmp_path, rate_hz, at):
+    """A clip whose last samples were NaN was enrolled without them."""
+    sound = machine(3, 1, rate_hz=rate_hz)
+    sound[at] = np.nan
+    sf.write(tmp_path / "a.wav", sound, rate_hz, subtype="FLOAT")
+    with pytest.raises(EnrolmentError, match="not numbers"):
+        read_clips([tmp_path / "a.wav"], ANOMALY_CLIPS)
+
+
+@pytest.mark.parametrize("rate_hz", [8_000, 22_050, 44_100, 48_000, 96_000])
+def test_undamaged_clips_of_any_rate_are_whole(tmp_path, rate_hz):
+    sf.write(tmp_path / "a.wav", machine(2.0007, 1, rate_hz=rate_hz), rate_hz, subtype="FLOAT")
+    (clip,), _ = read_clips([tmp_path / "a.wav"], ANOMALY_CLIPS)
+    assert clip.duration_s == pytest.approx(2.0007, abs=1e-3)
