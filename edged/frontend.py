@@ -43,6 +43,8 @@ def anomaly_spec(bundle: Bundle) -> AnomalySpec:
     spec = _parsed(AnomalySpec, bundle)
     shapes = {name: spec.shape(name) for name in (*spec.inputs, *spec.statistics)}
     _refuse_unless_equal(bundle, spec.segment_samples, spec.hop_samples, shapes)
+    if not _is_positive(bundle.manifest.decision.get("threshold_spreads", 1.0)):
+        raise _misfit(bundle, "its decision needs a positive threshold_spreads")
     return spec
 
 

@@ -7,6 +7,7 @@ journalled and carry ``seq``; telemetry (scores, heartbeats) is not, and may be 
 from __future__ import annotations
 
 import json
+from abc import ABC, abstractmethod
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -29,7 +30,7 @@ class BundleRef(_Model):
     digest: str
 
 
-class Published(_Model):
+class Published(_Model, ABC):
     """What everything published has.
 
     Attributes:
@@ -43,9 +44,9 @@ class Published(_Model):
     time: str
 
     @property
+    @abstractmethod
     def topic(self) -> str:
         """The first frame."""
-        raise NotImplementedError
 
     def fields(self) -> dict[str, Any]:
         """As a JSON object."""

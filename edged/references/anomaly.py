@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edged.decide.thresholds import alarm_threshold
+from edged.decide.thresholds import ALARM_SPREADS, alarm_threshold
 from edged.embed.bundle import Bundle
 from edged.errors import EnrolmentError
 from edged.flow import Embedding
@@ -81,7 +81,8 @@ def extended_bank(
 def fitted_bank(bundle: Bundle, clips: tuple[ClipRecord, ...], references: Mapping[str, References]) -> AnomalyBank:
     """Fit scorer and threshold to references."""
     scorer = fit_anomaly(bundle.manifest.representations, references)
-    return AnomalyBank(0, clips, references, scorer, alarm_threshold(scorer.normal_scores))
+    spreads = float(bundle.manifest.decision.get("threshold_spreads", ALARM_SPREADS))
+    return AnomalyBank(0, clips, references, scorer, alarm_threshold(scorer.normal_scores, spreads=spreads))
 
 
 def bank_to_store(bank: AnomalyBank, bundle: Bundle) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:

@@ -39,6 +39,7 @@ def test_the_shipped_bundles_fit(kind, featuriser):
         (changed("keyword", {"n_fft": 1 << 30}), "features.n_fft"),
         (changed("keyword", {"hop_samples": 128}), "makes segments of 1024 samples every 1024"),
         (changed("keyword", {"context_left_frames": 9}), "no input 'frames' of shape"),
+        (changed("anomaly", decision={"threshold_spreads": "x"}), "positive threshold_spreads"),
         (changed("keyword", decision={}), "positive limit_distance"),
         (changed("keyword", decision={**open_bundle("keyword").manifest.decision, "hold_frames": "x"}), "hold_frames"),
         (replace(open_bundle("keyword"), calibration={}), "array 'background' of rows"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -131,3 +132,12 @@ def test_a_damaged_bank_is_noticed(assembly, store, tmp_path):
         other.execute("UPDATE banks SET arrays=?", (bytes(blob),))
     with pytest.raises(StateError, match="damaged"):
         assembly.bank(store, "fan", "anomaly")
+
+
+def test_a_bundle_says_how_far_out_its_alarm_lies(assembly):
+    bundle = assembly.bundle("fan", "anomaly")
+    embedder = assembly.embedder(bundle)
+    clips = [(clip, embed_signal(clip.samples, bundle, embedder)) for clip in machine_clips(range(6))]
+    farther = replace(bundle, manifest=bundle.manifest.model_copy(update={"decision": {"threshold_spreads": 9.0}}))
+    thresholds = [anomaly.extended_bank(b, None, clips, "source").threshold for b in (bundle, farther)]
+    assert thresholds[1] > thresholds[0]
