@@ -10,7 +10,8 @@ from torch.nn import functional as F
 
 from trainer.losses.arcface import class_cosines
 from trainer.losses.cross_entropy import softmax_cross_entropy
-from trainer.losses.running_scale import RunningScale
+from trainer.losses.precision import in_float32
+from trainer.losses.running_scale import RunningScale, of_all_processes
 from trainer.losses.subcluster_adacos import initial_scale
 
 SMALLEST_LOG_B = 1e-6
@@ -25,7 +26,7 @@ def adaptive_scale(cosines: Tensor, labels: Tensor, previous_scale: Tensor) -> T
     """The scale of this step (eq. 10 with 11).
 
     Mixed-up samples belong to no class, so all their classes count in B_avg, and their angle is the mixture of the
-    angles to both classes (as for sub-cluster AdaCos, 3.4.1).
+    angles to both classes (as for sub-cluster AdaCos, 3.4.1). The batch is that of all processes.
 
     Args:
         cosines: (batch, n_classes).
@@ -36,9 +37,10 @@ def adaptive_scale(cosines: Tensor, labels: Tensor, previous_scale: Tensor) -> T
         scalar, positive.
     """
     others = (previous_scale * cosines).masked_fill(labels >= HARD_LABEL, -math.inf)
-    log_b_average = torch.logsumexp(others.flatten(), dim=0) - math.log(len(cosines))
-    angles = torch.arccos(cosines.clamp(-1.0, 1.0))
-    median = torch.quantile((labels * angles).sum(dim=1), 0.5)
+    angles = (labels * torch.arccos(cosines.clamp(-1.0, 1.0))).sum(dim=1)
+    log_sums, angles = of_all_processes(torch.stack([torch.logsumexp(others, dim=1), angles], dim=1)).unbind(dim=1)
+    log_b_average = torch.logsumexp(log_sums, dim=0) - math.log(len(log_sums))
+    median = torch.quantile(angles, 0.5)
     return log_b_average.clamp(min=SMALLEST_LOG_B) / torch.cos(median.clamp(max=math.pi / 4))
 
 
@@ -64,6 +66,7 @@ class AdaCos(nn.Module):
         self.centres = nn.Parameter(F.normalize(torch.randn(n_classes, dim), dim=1), requires_grad=trainable)
         self.scale = RunningScale(initial_scale(n_classes, 1), adaptive_scale if dynamic else None)
 
+    @in_float32
     def forward(self, embeddings: Tensor, labels: Tensor) -> Tensor:
         """(batch, dim), (batch, n_classes) -> scalar; in training the scale is updated first."""
         cosines = class_cosines(embeddings, self.centres)

@@ -13,6 +13,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from trainer.losses.precision import in_float32
+from trainer.losses.running_scale import of_all_processes
+
 UNMIXED_BATCHES = 10
 """So many first batches without a mixed-up sample mean that there is no mixup."""
 
@@ -37,7 +40,8 @@ def adaptive_scale(cosines: Tensor, labels: Tensor, previous_scale: Tensor) -> T
     """The scale of this step (eq. 38 with 39 and 40).
 
     The median angle is that of the mixed-up angles: each sample's angle to the centres of a class, averaged over the
-    class's centres and weighted by the sample's mixed label, so that it stays within [0, pi].
+    class's centres and weighted by the sample's mixed label, so that it stays within [0, pi]. The batch is that of all
+    processes.
 
     Args:
         cosines: (batch, n_classes, n_centres).
@@ -47,12 +51,12 @@ def adaptive_scale(cosines: Tensor, labels: Tensor, previous_scale: Tensor) -> T
     Returns:
         scalar.
     """
-    logits = previous_scale * cosines
-    largest = logits.max()
-    b_average = torch.exp(logits - largest).sum(dim=(1, 2)).mean()
-    angles = torch.arccos(cosines.clamp(-1.0, 1.0)).mean(dim=2)
-    median = torch.quantile((labels * angles).sum(dim=1), 0.5)
-    return (largest + torch.log(b_average)) / torch.cos(median.clamp(max=math.pi / 4))
+    log_sums = torch.logsumexp((previous_scale * cosines).flatten(1), dim=1)  # (batch,)
+    angles = (labels * torch.arccos(cosines.clamp(-1.0, 1.0)).mean(dim=2)).sum(dim=1)
+    log_sums, angles = of_all_processes(torch.stack([log_sums, angles], dim=1)).unbind(dim=1)
+    log_b_average = torch.logsumexp(log_sums, dim=0) - math.log(len(log_sums))
+    median = torch.quantile(angles, 0.5)
+    return log_b_average / torch.cos(median.clamp(max=math.pi / 4))
 
 
 def subcluster_adacos_loss(cosines: Tensor, labels: Tensor, scale: Tensor) -> Tensor:
@@ -95,6 +99,7 @@ class SubclusterAdaCos(nn.Module):
         self.register_buffer("has_started", torch.tensor(False))
         self._n_unmixed = 0
 
+    @in_float32
     def forward(self, embeddings: Tensor, labels: Tensor) -> Tensor:
         """(batch, dim), (batch, n_classes) -> scalar; in training the scale is updated first."""
         cosines = cosine_logits(embeddings, self.centres)
@@ -106,8 +111,8 @@ class SubclusterAdaCos(nn.Module):
     @torch.no_grad()
     def _update(self, cosines: Tensor, labels: Tensor) -> None:
         """Step 0 keeps the initial scale."""
-        if bool(self.has_started):
-            self.scale.copy_(adaptive_scale(cosines, labels, self.scale))
+        next_scale = adaptive_scale(cosines, labels, self.scale)
+        self.scale.copy_(torch.where(self.has_started, next_scale, self.scale))  # a branch would wait for the GPU
         self.has_started.fill_(True)
 
     def _expect_mixup(self, labels: Tensor) -> None:

@@ -8,6 +8,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from trainer.losses.precision import in_float32
+from trainer.losses.running_scale import of_all_processes
+
 
 def relative_position(segment: int, n_segments: int, n_positions: int) -> Tensor:
     """Categorical encoding of the relative position, equations (67, 68).
@@ -66,15 +69,17 @@ def tacos_losses(
 def adaptive_scale(similarity: Tensor, keyword_label: Tensor, previous: Tensor) -> Tensor:
     """The scale for this step, without gradient: equations (10, 11) over all (keyword, position) pairs.
 
-    Pairs of the labelled keyword do not count among the others, so the scale cannot run away without mixup.
+    Pairs of the labelled keyword do not count among the others, so the scale cannot run away without mixup. The batch
+    is that of all processes.
     """
     with torch.no_grad():
         wrong = (1.0 - keyword_label).unsqueeze(2)  # (n_segments, n_keywords, 1)
-        summed = (wrong * torch.exp(previous * similarity)).sum(dim=(1, 2)).mean()
+        sums = (wrong * torch.exp(previous * similarity)).sum(dim=(1, 2))  # (n_segments,)
         nearest = similarity.amax(dim=2)  # (n_segments, n_keywords)
         target = (keyword_label * nearest).sum(dim=1).clamp(-1.0, 1.0)
-        angle = torch.acos(target).median().clamp(max=math.pi / 4)
-        return torch.log(summed.clamp(min=1.0 + 1e-6)) / torch.cos(angle)
+        sums, angles = of_all_processes(torch.stack([sums, torch.acos(target)], dim=1)).unbind(dim=1)
+        angle = angles.median().clamp(max=math.pi / 4)
+        return torch.log(sums.mean().clamp(min=1.0 + 1e-6)) / torch.cos(angle)
 
 
 class TACos(nn.Module):
@@ -99,6 +104,7 @@ class TACos(nn.Module):
         first = math.sqrt(2.0) * math.log(max(2, n_keywords * n_positions - 1))
         self.register_buffer("scale", torch.tensor(first))
 
+    @in_float32
     def forward(self, embeddings: Tensor, keyword_label: Tensor, position_label: Tensor) -> Tensor:
         """Scalar loss of (n_segments, n_frames, dim) embeddings; labels as in :func:`tacos_losses`."""
         similarity = tacos_similarity(embeddings, self.centres)
