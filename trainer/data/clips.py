@@ -10,6 +10,14 @@ import soundfile as sf
 
 from edged.errors import AudioError
 from edged.flow import SAMPLE_RATE_HZ, Float32Array
+from trainer.data.audio_file import (
+    MAX_ABS_SAMPLE,
+    MAX_DURATION_S,
+    channel_blocks,
+    open_audio,
+    resampled,
+    samples_at_16k,
+)
 
 LEVEL_RMS = 0.03
 NOT_FOR_TRAINING = ("rooster__1-40730-A", "rooster__2-96460-A")
@@ -34,6 +42,32 @@ def read_clip(path: Path) -> Float32Array:
     if rate_hz != SAMPLE_RATE_HZ or samples.ndim != 1:
         raise AudioError(f"{path}: {rate_hz} Hz, {samples.ndim} dimensions", fix="convert it to 16 kHz mono")
     return np.asarray(samples, np.float32)
+
+
+def read_recording(path: Path, channel: int = 0, max_s: float = MAX_DURATION_S) -> Float32Array:
+    """One channel of a recording of any rate, at 16 kHz: float32 (n_samples,).
+
+    Raises:
+        AudioError: unreadable, empty, truncated, longer than `max_s`, or with samples that are not numbers.
+    """
+    with open_audio(path, max_s) as file:
+        n_samples = samples_at_16k(file.frames, file.samplerate)
+        samples = np.concatenate(list(resampled(channel_blocks(file, channel), file.samplerate)))[:n_samples]
+    if not len(samples):
+        raise AudioError(f"{path}: holds no samples at 16 kHz", fix="record it again")
+    if not (np.abs(samples) <= MAX_ABS_SAMPLE).all():
+        raise AudioError(f"{path}: holds samples that are not numbers", fix="record or convert it again")
+    return samples
+
+
+def recording_samples(path: Path) -> int:
+    """How long `read_recording`'s result is at most, from the header alone.
+
+    Raises:
+        AudioError: see `read_recording`.
+    """
+    with open_audio(path) as file:
+        return samples_at_16k(file.frames, file.samplerate)
 
 
 def rms(samples: Float32Array) -> float:

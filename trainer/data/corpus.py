@@ -17,7 +17,7 @@ from torch.utils.data import Dataset
 from edged.errors import AudioError
 from edged.features.anomaly import repeat_to_length
 from edged.flow import Float32Array
-from trainer.data.clips import read_clip
+from trainer.data.clips import read_recording
 from trainer.data.dcase import MachineClip
 from trainer.data.machine_kinds import Fault, OperatingPoint
 from trainer.data.machine_synth import NORMAL, draw_plant, render_clip
@@ -120,15 +120,15 @@ def synthetic_segments(
 
 
 def recorded_segments(clips: Iterable[MachineClip], segment_samples: int, repeats: int = 1) -> Iterator[Labelled]:
-    """Normal training clips of a tree, cut into whole segments; shorter ones are repeated to length.
+    """Normal training clips of any rate, first channel, cut into whole segments; shorter ones are repeated to length.
 
     Args:
         repeats: how often each segment is stored; small real sets need weight beside large synthetic ones.
     """
     for clip in clips:
-        if clip.split != "train" or clip.condition != "normal":
+        if not clip.for_training:
             continue
-        samples = read_clip(clip.path)
+        samples = read_recording(clip.path)
         for start in range(0, max(1, len(samples) - segment_samples + 1), segment_samples):
             segment = repeat_to_length(samples[start:], segment_samples)
             for _ in range(repeats):
