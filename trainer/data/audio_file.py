@@ -34,7 +34,9 @@ def open_audio(path: Path, max_s: float = MAX_DURATION_S) -> sf.SoundFile:
         _check_riff(path)
         file = sf.SoundFile(str(path))
     except (OSError, sf.LibsndfileError, TypeError) as error:
-        raise AudioError(f"{path}: not readable as audio ({error})", fix="convert it to WAV or FLAC") from error
+        raise AudioError(
+            f"{path}: not readable as audio ({_reason(error)})", fix="convert it to WAV or FLAC"
+        ) from error
     problem = _problem(file, max_s)
     if problem:
         file.close()
@@ -56,7 +58,7 @@ def channel_blocks(file: sf.SoundFile, channel: int = 0, whole_frames: int = 1) 
         try:
             block = file.read(n_frames, dtype="float32", always_2d=True)
         except sf.LibsndfileError as error:
-            raise AudioError(f"{file.name}: damaged ({error})", fix="record or copy it again") from error
+            raise AudioError(f"{file.name}: damaged ({_reason(error)})", fix="record or copy it again") from error
         position += len(block)
         if len(block) == 0:
             break
@@ -83,6 +85,11 @@ def samples_at_16k(n_frames: int, rate_hz: int) -> int:
     (16000, 1)
     """
     return -(-n_frames * SAMPLE_RATE_HZ // rate_hz)
+
+
+def _reason(error: Exception) -> str:
+    """What went wrong, without the path, which the message begins with anyway."""
+    return str(getattr(error, "error_string", None) or getattr(error, "strerror", None) or error).rstrip(".")
 
 
 def _problem(file: sf.SoundFile, max_s: float) -> tuple[str, str] | None:
