@@ -10,12 +10,20 @@ the machine is weaker than the noise around it.
 
 from __future__ import annotations
 
-import torch
 from torch import Tensor, nn
 
-from trainer.models.dual_branch import EMBEDDING_DIM, SpectrogramBranch, SpectrumBranch
+from trainer.models.dual_branch import (
+    EMBEDDING_DIM,
+    Combination,
+    SpectrogramBranch,
+    SpectrumBranch,
+    TwoBranches,
+    branch_dim,
+)
 
 INPUT_SCALE_DB = 10.0
+SPECTRUM_WIDTH = 64
+"""Channels of the spectrum branch; half of Table 14."""
 
 
 class LogMelBranch(nn.Module):
@@ -25,32 +33,62 @@ class LogMelBranch(nn.Module):
         n_frames: time frames.
         n_mels: bands.
         width: channels of the first stage.
+        dim: of the embedding.
+        bias: bias terms in every layer (Table 16).
+
+    Raises:
+        ConfigError: the image is too small for the strides.
     """
 
-    def __init__(self, n_frames: int = 311, n_mels: int = 128, width: int = 16) -> None:
+    def __init__(
+        self, n_frames: int = 311, n_mels: int = 128, width: int = 16, *, dim: int = EMBEDDING_DIM, bias: bool = False
+    ) -> None:
         super().__init__()
-        self.resnet = SpectrogramBranch(n_frames, n_mels, width)
+        self.dim = dim
+        self.resnet = SpectrogramBranch(n_frames, n_mels, width, dim=dim, bias=bias)
 
     def forward(self, log_mel: Tensor) -> Tensor:
-        """(batch, n_frames, n_mels) dB -> (batch, 128)."""
+        """(batch, n_frames, n_mels) dB -> (batch, dim)."""
         centred = (log_mel - log_mel.mean(dim=(1, 2), keepdim=True)) / INPUT_SCALE_DB
         embedding: Tensor = self.resnet(centred)
         return embedding
 
 
-class CompactDualBranch(nn.Module):
-    """Log-mel and spectrum branch, concatenated to (batch, 256)."""
+class CompactDualBranch(TwoBranches):
+    """Log-mel and spectrum branch, combined to (batch, 256) or (batch, 128).
 
-    def __init__(self, log_mel: nn.Module | None = None, spectrum: nn.Module | None = None) -> None:
-        super().__init__()
-        self.log_mel = log_mel or LogMelBranch()
-        self.spectrum = spectrum or SpectrumBranch(width=64)
+    Args:
+        log_mel: branch of the image; `LogMelBranch` when None.
+        spectrum: branch of the spectrum; the one of Table 14 at half its width when None.
+        combine: ``concatenate``, or ``add`` (Table 17).
+        dim: of each branch that is not given, as are the arguments that follow.
+        bias: bias terms in every layer (Table 16).
+        n_frames: time frames of a segment.
+        n_mels: bands of its log-mel image.
+        n_spectrum_bins: bins of its spectrum.
 
-    @property
-    def dim(self) -> int:
-        """Length of the embedding."""
-        return 2 * EMBEDDING_DIM
+    Raises:
+        ConfigError: the segment is too short, or embeddings of different lengths are to be added.
+    """
 
-    def forward(self, log_mel: Tensor, spectrum: Tensor) -> Tensor:
-        """(batch, n_frames, n_mels), (batch, 80000) -> (batch, 256)."""
-        return torch.cat([self.log_mel(log_mel), self.spectrum(spectrum)], dim=1)
+    def __init__(
+        self,
+        log_mel: nn.Module | None = None,
+        spectrum: nn.Module | None = None,
+        *,
+        combine: Combination = "concatenate",
+        dim: int = EMBEDDING_DIM,
+        bias: bool = False,
+        n_frames: int = 311,
+        n_mels: int = 128,
+        n_spectrum_bins: int = 80_000,
+    ) -> None:
+        log_mel = log_mel or LogMelBranch(n_frames, n_mels, dim=dim, bias=bias)
+        spectrum = spectrum or SpectrumBranch(n_spectrum_bins, SPECTRUM_WIDTH, dim=dim, bias=bias)
+        super().__init__((branch_dim(log_mel), branch_dim(spectrum)), combine)
+        self.log_mel = log_mel
+        self.spectrum = spectrum
+
+    def branches(self, image: Tensor, spectrum: Tensor) -> tuple[Tensor, Tensor]:
+        """(batch, n_frames, n_mels) dB, (batch, n_spectrum_bins) -> the branches' embeddings."""
+        return self.log_mel(image), self.spectrum(spectrum)
