@@ -10,9 +10,12 @@ from edged.embed.bundle import load_bundle
 from edged.embed.onnx import OnnxEmbedder
 from edged.errors import AudioError, ConfigError, UsageError
 from edged.features.anomaly import AnomalySpec, clip_segments
-from trainer.anomaly import RECIPES, AnomalyRecipe, AnomalyTrainingOptions, load_recipe, train_anomaly
+from trainer.anomaly import AnomalyTrainingOptions, train_anomaly
+from trainer.anomaly_corpus import Sources
+from trainer.anomaly_recipe import AnomalyRecipe, load_recipe
 from trainer.data.corpus import CorpusDataset, recorded_segments, synthetic_segments, write_corpus
 from trainer.data.dcase import read_machine_tree
+from trainer.recipe_files import recipe_names
 
 TINY = AnomalyRecipe(max_epochs=1, batch_size=8, n_centres=2, synthetic_machines=1, noise_probability=0.5)
 
@@ -31,8 +34,7 @@ def test_training_leaves_a_bundle_that_embeds(tmp_path: Path) -> None:
         out=tmp_path / "bundle",
         recipe=TINY,
         run_directory=tmp_path / "run",
-        data=tmp_path / "data",
-        noise=tmp_path / "noise",
+        sources=Sources(tmp_path / "data", tmp_path / "noise"),
         accelerator="cpu",
         progress=False,
         card="# card",
@@ -57,7 +59,7 @@ def test_nothing_to_train_on(tmp_path: Path) -> None:
 
 
 def test_shipped_recipes_are_valid() -> None:
-    names = sorted(path.stem for path in RECIPES.glob("anomaly*.yaml"))
+    names = recipe_names("anomaly")
     assert names == ["anomaly", "anomaly-thesis"]
     assert load_recipe("anomaly-thesis").network == "dual-branch"
     assert load_recipe("anomaly", max_epochs=3).max_epochs == 3

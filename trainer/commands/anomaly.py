@@ -9,8 +9,11 @@ from typing import Annotated
 import typer
 
 from trainer.commands.options import (
+    DevicesOption,
     EpochsOption,
+    NodesOption,
     OutOption,
+    PrecisionOption,
     RecipeOption,
     ResumeOption,
     RunOption,
@@ -23,7 +26,10 @@ def anomaly(
     *,
     out: OutOption,
     data: Annotated[
-        Path | None, typer.Option("--data", help="Recordings in a DCASE or MIMII layout; only normal ones are used.")
+        Path | None,
+        typer.Option(
+            "--data", help="Recordings: a DCASE or MIMII tree, a folder, a CSV manifest; normal ones are used."
+        ),
     ] = None,
     noise: Annotated[Path | None, typer.Option("--noise", help="Background recordings to mix in.")] = None,
     exclude: Annotated[
@@ -37,13 +43,18 @@ def anomaly(
     seed: SeedOption = 0,
     run: RunOption = None,
     resume: ResumeOption = False,
+    precision: PrecisionOption = "32-true",
+    devices: DevicesOption = 1,
+    num_nodes: NodesOption = 1,
     card: Annotated[Path | None, typer.Option("--card", help="Text file that becomes the bundle's card.")] = None,
 ) -> None:
     """Train an embedder on normal machine sound and write a bundle that `edged` runs.
 
     Example: `edged-train anomaly --data recordings/ --noise noises/ --out press-bundle --epochs 20`
     """
-    from trainer.anomaly import AnomalyTrainingOptions, load_recipe, train_anomaly
+    from trainer.anomaly import AnomalyTrainingOptions, train_anomaly
+    from trainer.anomaly_corpus import Sources
+    from trainer.anomaly_recipe import load_recipe
 
     overrides = {"max_epochs": epochs, "synthetic_machines": synthetic}
     chosen = load_recipe(recipe, **{name: value for name, value in overrides.items() if value is not None})
@@ -51,11 +62,12 @@ def anomaly(
         out=out,
         recipe=chosen,
         run_directory=run_directory(run, out),
-        data=data,
-        noise=noise,
-        exclude=tuple(exclude or ()),
+        sources=Sources(data, noise, tuple(exclude or ())),
         seed=seed,
         resume=resume,
+        precision=precision,
+        devices=devices,
+        num_nodes=num_nodes,
         card=card.read_text(encoding="utf-8") if card else "",
         progress=sys.stderr.isatty(),
     )

@@ -27,7 +27,7 @@ def export(
         edged-train export --recipe keyword --run speech.run --out speech
     """
     from trainer.anomaly import export_run
-    from trainer.anomaly import load_recipe as anomaly_recipe
+    from trainer.anomaly_recipe import load_recipe as anomaly_recipe
     from trainer.keyword import export_general
     from trainer.keyword_recipe import KeywordTrainingOptions, is_keyword_recipe
     from trainer.keyword_recipe import load_recipe as keyword_recipe

@@ -16,6 +16,12 @@ RunOption = Annotated[
 EpochsOption = Annotated[int | None, typer.Option("--epochs", min=1, help="Overrides the recipe.")]
 ResumeOption = Annotated[bool, typer.Option("--resume", help="Go on from the run directory's last checkpoint.")]
 
+PrecisionOption = Annotated[
+    str, typer.Option("--precision", help="`32-true`, or `16-mixed` / `bf16-mixed` on GPUs that are faster with it.")
+]
+DevicesOption = Annotated[int, typer.Option("--devices", min=1, help="Processes on this machine, one per GPU.")]
+NodesOption = Annotated[int, typer.Option("--num-nodes", min=1, help="Machines, each started by torchrun.")]
+
 
 def run_directory(run: Path | None, out: Path) -> Path:
     """The run directory asked for, or the one beside the bundle.

@@ -89,6 +89,12 @@ class CompactDualBranch(TwoBranches):
         self.log_mel = log_mel
         self.spectrum = spectrum
 
-    def branches(self, image: Tensor, spectrum: Tensor) -> tuple[Tensor, Tensor]:
-        """(batch, n_frames, n_mels) dB, (batch, n_spectrum_bins) -> the branches' embeddings."""
-        return self.log_mel(image), self.spectrum(spectrum)
+    def image_embedding(self, image: Tensor) -> Tensor:
+        """(batch, n_frames, n_mels) dB -> (batch, branch dim)."""
+        embedding: Tensor = self.log_mel(image)
+        return embedding
+
+    def spectrum_embedding(self, spectrum: Tensor) -> Tensor:
+        """(batch, n_spectrum_bins) -> (batch, branch dim)."""
+        embedding: Tensor = self.spectrum(spectrum)
+        return embedding

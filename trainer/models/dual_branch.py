@@ -104,7 +104,7 @@ def batch_norm_1d(n: int, *, bias: bool = False) -> nn.BatchNorm1d:
 
 
 class TwoBranches(nn.Module, ABC):
-    """How the embeddings of two branches become one; a network names its branches and implements `branches`.
+    """How the embeddings of two branches become one; a network names its branches.
 
     Args:
         dims: lengths of the branches' embeddings.
@@ -123,8 +123,16 @@ class TwoBranches(nn.Module, ABC):
         self.dim = dims[0] if combine == "add" else sum(dims)
 
     @abstractmethod
+    def image_embedding(self, image: Tensor) -> Tensor:
+        """(batch, n_frames, n_bins) -> (batch, branch dim)."""
+
+    @abstractmethod
+    def spectrum_embedding(self, spectrum: Tensor) -> Tensor:
+        """(batch, n_spectrum_bins) -> (batch, branch dim)."""
+
     def branches(self, image: Tensor, spectrum: Tensor) -> tuple[Tensor, Tensor]:
         """(batch, n_frames, n_bins), (batch, n_spectrum_bins) -> the branches' embeddings, each (batch, branch dim)."""
+        return self.image_embedding(image), self.spectrum_embedding(spectrum)
 
     def combine(self, first: Tensor, second: Tensor) -> Tensor:
         """Two embeddings (batch, branch dim) -> (batch, dim)."""
@@ -175,6 +183,12 @@ class DualBranch(TwoBranches):
         self.spectrogram = spectrogram
         self.spectrum = spectrum
 
-    def branches(self, image: Tensor, spectrum: Tensor) -> tuple[Tensor, Tensor]:
-        """(batch, n_frames, n_bins), (batch, n_spectrum_bins) -> the branches' embeddings, each (batch, branch dim)."""
-        return self.spectrogram(image), self.spectrum(spectrum)
+    def image_embedding(self, image: Tensor) -> Tensor:
+        """(batch, n_frames, n_bins) -> (batch, branch dim)."""
+        embedding: Tensor = self.spectrogram(image)
+        return embedding
+
+    def spectrum_embedding(self, spectrum: Tensor) -> Tensor:
+        """(batch, n_spectrum_bins) -> (batch, branch dim)."""
+        embedding: Tensor = self.spectrum(spectrum)
+        return embedding

@@ -1,0 +1,145 @@
+"""A table from data to figures: trained once, judged by every back end, rows that cannot run say why."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile as sf
+
+from edged.errors import AudioError, ConfigError, UsageError
+from edged.features.anomaly import AnomalySpec, clip_segments
+from trainer.anomaly_recipe import parse_recipe
+from trainer.data.machine_clip import MachineClip
+from trainer.data.recordings import read_machine_data
+from trainer.evaluate.judged import JudgedSection
+from trainer.experiment import EMBEDDED, Embedded, Experiment, stream_segments, training_key
+from trainer.judging import Judge
+from trainer.recipe_files import load_table
+from trainer.reproduce import Overrides, markdown, reproduce, summed, threshold_f1
+from trainer.reproduction import parse_changes, run_table
+
+SMALL = {"network": "spectrum", "segment_s": 1.0, "max_epochs": 1, "batch_size": 4, "n_centres": 2, "branch_dim": 16}
+
+
+def tone_tree(root: Path) -> Path:
+    """Three machines that hum at a pitch of their own; broken ones hum a little higher and rattle."""
+    for machine, pitch_hz in enumerate((400.0, 900.0, 1500.0)):
+        for split, condition, n in (("train", "normal", 4), ("test", "normal", 3), ("test", "anomaly", 3)):
+            for number in range(n):
+                rng = np.random.default_rng((machine, number, len(split), len(condition)))
+                pitch = pitch_hz * (1.0 if condition == "normal" else 1.4)
+                time_s = np.arange(16_000) / 16_000
+                samples = 0.2 * np.sin(2 * np.pi * pitch * time_s) + 0.02 * rng.standard_normal(16_000)
+                name = f"section_00_source_{split}_{condition}_{number:04d}.wav"
+                path = root / f"machine{machine}" / split / name
+                path.parent.mkdir(parents=True, exist_ok=True)
+                sf.write(path, samples.astype(np.float32), 16_000)
+    return root
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tone_tree(tmp_path_factory.mktemp("tones"))
+
+
+def test_rows_share_a_training_and_results_are_kept(data: Path, tmp_path: Path) -> None:
+    experiment = Experiment(tuple(read_machine_data(data)), tmp_path, accelerator="cpu")
+    rows = ["softmax", "plda", "cosine-to-mean", "gaussian-full", "lof"]
+    table = load_table("6")
+    results = reproduce(table, experiment, [0, 1], Overrides(SMALL), only=rows)
+    assert [result.name for result in results] == rows
+    assert not any(result.failure for result in results)
+    assert all(0.0 <= value <= 1.0 for result in results for value in result.figures["auc"])
+    assert results[2].figures["auc"][0] > 0.9  # another pitch is easy
+    assert len(list(tmp_path.glob(f"*/{EMBEDDED}"))) == 2  # one per seed, not per back end
+    stored = json.loads((tmp_path / "table-6.results.json").read_text())
+    assert [row["name"] for row in stored["rows"]] == rows
+    text = markdown(table, results)
+    assert "thesis: dev auc" in text
+    assert "88.7" in text
+
+
+def test_thresholds_take_left_out_normal_scores(data: Path, tmp_path: Path) -> None:
+    results = run_table(
+        load_table("10"),
+        data,
+        tmp_path,
+        seeds=[0],
+        rows=["sd", "sd-x2", "optimum"],
+        changes=["network=temporal-mean", "segment_s=1.0"],
+    )
+    figures = {result.name: result.figures["f1"][0] for result in results}
+    assert figures["optimum"] >= max(figures["sd"], figures["sd-x2"])
+
+
+def test_a_row_that_cannot_run_says_why(data: Path, tmp_path: Path) -> None:
+    experiment = Experiment(tuple(read_machine_data(data)), tmp_path, accelerator="cpu")
+    changed = Overrides(SMALL | {"classes": "none"})
+    (result,) = reproduce(load_table("25"), experiment, [0], changed, only=["adacos"])
+    assert "1 classes are too few" in result.failure
+    assert result.failure in markdown(load_table("25"), [result])
+
+
+def test_what_cannot_be_asked_for(data: Path, tmp_path: Path) -> None:
+    experiment = Experiment(tuple(read_machine_data(data)), tmp_path)
+    with pytest.raises(ConfigError, match="no row dream"):
+        reproduce(load_table("5"), experiment, [0], Overrides({}), only=["dream"])
+    with pytest.raises(UsageError, match="no data"):
+        run_table(load_table("5"), None, tmp_path, seeds=[0])
+    with pytest.raises(ConfigError, match="name=value"):
+        parse_changes(["epochs"])
+
+
+def test_embeddings_are_found_again(data: Path, tmp_path: Path) -> None:
+    clips = tuple(read_machine_data(data))
+    recipe = parse_recipe("mine", SMALL | {"network": "temporal-mean"})
+    first = Experiment(clips, tmp_path).embedded(recipe, 0)
+    again = Experiment(clips, tmp_path).embedded(recipe, 0)
+    np.testing.assert_array_equal(first.vectors, again.vectors)
+    assert training_key(recipe, 0) != training_key(recipe, 1)
+    assert training_key(recipe, 0) == training_key(recipe.model_copy(update={"embedding_weight": 2.0}), 0)
+
+
+@pytest.mark.parametrize("n_samples", [9_000, 16_000, 16_001, 40_000, 57_344])
+def test_segments_are_those_of_the_stream(n_samples: int) -> None:
+    spec = AnomalySpec(segment_samples=16_000, hop_samples=8_192, inputs=("spectrum",), statistics={})
+    samples = np.random.default_rng(n_samples).standard_normal(n_samples).astype(np.float32)
+    streamed = [(s.sample_start, s.sample_end) for s in clip_segments(samples, spec)]
+    ours = stream_segments(samples, spec)
+    assert len(ours) == len(streamed)
+    for segment, (start, end) in zip(ours, streamed, strict=True):
+        np.testing.assert_array_equal(segment, np.resize(samples[start:end], 16_000))
+
+
+def test_sections_without_test_clips_are_left_out() -> None:
+    clip = MachineClip(Path("a.wav"), "fan", "00", "source", "train", "normal")
+    embedded = Embedded(np.ones((1, 2), np.float32), np.zeros(1, np.int64), np.empty((0, 1, 1), np.float32), 1.0, ())
+    with pytest.raises(AudioError, match="no section"):
+        Judge([clip], embedded, {"name": "cosine-to-mean"}).sections()
+
+
+def section(scores: list[float]) -> JudgedSection:
+    return JudgedSection(
+        "fan",
+        "00",
+        scores=np.array(scores),
+        is_anomalous=np.array([False, False, True, True]),
+        domains=("source",) * 4,
+        paths=tuple(Path(f"{i}.wav") for i in range(4)),
+        normal_scores=np.array([0.0, 1.0, 2.0, 3.0]),
+    )
+
+
+def test_an_ensemble_weighs_systems_by_the_spread_of_normal_scores() -> None:
+    (both,) = summed([[section([0.0, 2.0, 4.0, 6.0])], [section([0.0, 20.0, 40.0, 60.0])]])
+    np.testing.assert_allclose(both.scores, [0.0, 4.0, 8.0, 12.0])
+
+
+def test_f1_of_a_threshold() -> None:
+    one = section([0.0, 2.0, 2.5, 9.0])
+    assert threshold_f1(one, "optimum") == 1.0
+    assert threshold_f1(replace(one, normal_scores=np.array([3.0, 3.0])), "sd") == pytest.approx(2 / 3)
+    with pytest.raises(ConfigError, match="no threshold method 'magic'"):
+        threshold_f1(one, "magic")

@@ -1,0 +1,123 @@
+"""What an anomaly embedder learns from: recordings, synthetic machines, and background noises; kept for resuming."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import soundfile as sf
+
+from edged.errors import AudioError, UsageError
+from edged.flow import Float32Array
+from trainer.anomaly_recipe import AnomalyRecipe
+from trainer.anomaly_systems import network_spec
+from trainer.data.check import usable
+from trainer.data.clips import NOT_FOR_TRAINING, read_recording, rms
+from trainer.data.corpus import Corpus, Labelled, recorded_segments, shared_corpus, synthetic_segments, write_corpus
+from trainer.data.machine_clip import SUFFIXES, MachineClip, label_at
+from trainer.data.recordings import read_machine_data
+
+N_FAULTS = 3
+"""Of each synthetic machine."""
+
+SILENT_RMS = 1e-4
+
+CORPUS_FIELDS = {"segment_s", "classes", "synthetic_machines", "synthetic_seed", "synthetic_clips", "recorded_repeats"}
+"""Fields of a recipe that the corpus depends on."""
+
+
+@dataclass(frozen=True)
+class Sources:
+    """Where training sound comes from.
+
+    Attributes:
+        data: recordings in any form `read_machine_data` knows, or None for synthetic machines alone.
+        noise: directory of background recordings, or None.
+        exclude: parts of paths; recordings and noises that hold one are left out (``fan_id_00``).
+    """
+
+    data: Path | None = None
+    noise: Path | None = None
+    exclude: tuple[str, ...] = ()
+
+    def recordings(self) -> list[MachineClip]:
+        """Normal training clips, without the excluded ones."""
+        if self.data is None:
+            return []
+        return [c for c in read_machine_data(self.data) if c.for_training and not self._excludes(c.path)]
+
+    def noises(self) -> list[Float32Array]:
+        """All audible background recordings but the excluded ones.
+
+        Raises:
+            AudioError: none there, or unreadable.
+        """
+        if self.noise is None:
+            return []
+        found = sorted(self.noise.rglob("*"))
+        paths = [path for path in found if path.suffix.lower() in SUFFIXES and not self._excludes(path)]
+        if not paths:
+            raise AudioError(f"{self.noise}: holds no {', '.join(SUFFIXES)} files", fix="name a folder of recordings")
+        return [clip for clip in map(read_recording, paths) if rms(clip) > SILENT_RMS]
+
+    def _excludes(self, path: Path) -> bool:
+        return any(part in str(path) for part in (*self.exclude, *NOT_FOR_TRAINING))
+
+
+def build_corpus(sources: Sources, recipe: AnomalyRecipe, noises: Sequence[Float32Array], directory: Path) -> Corpus:
+    """Synthetic and recorded segments, stored in the run directory; what is stored there already is taken.
+
+    Raises:
+        UsageError: neither recordings nor synthetic machines.
+        AudioError: recordings that cannot be used; each is named.
+    """
+    path = directory / "corpus.npy"
+    clips = sources.recordings()
+    if not clips and not recipe.synthetic_machines:
+        raise UsageError("nothing to train on", fix="give --data, or a recipe with synthetic_machines")
+    n_samples, key = network_spec(recipe).segment_samples, _key(sources, recipe, clips)
+
+    def segments() -> Iterator[Labelled]:
+        yield from synthetic_segments(
+            recipe.synthetic_machines, recipe.synthetic_seed, noises, recipe.synthetic_clips, N_FAULTS
+        )
+        yield from recorded_segments(clips, n_samples, recipe.recorded_repeats, recipe.classes)
+
+    def write() -> Corpus:
+        refuse_unusable(clips)
+        return write_corpus(path, segments(), _most_segments(clips, recipe, n_samples), n_samples, key=key)
+
+    return shared_corpus(path, key, write)
+
+
+def _key(sources: Sources, recipe: AnomalyRecipe, clips: Sequence[MachineClip]) -> str:
+    """What the corpus depends on: the files with their sizes, and the recipe."""
+    files = [(str(clip.path), clip.path.stat().st_size, label_at(clip, recipe.classes)) for clip in clips]
+    content = [repr(sources), recipe.model_dump_json(include=CORPUS_FIELDS), files]
+    return hashlib.sha256(json.dumps(content).encode()).hexdigest()
+
+
+def refuse_unusable(clips: Sequence[MachineClip]) -> None:
+    """Look at every file before hours are spent.
+
+    Raises:
+        AudioError: files that cannot be read or are silent; the first ten are named.
+    """
+    good, findings = usable(clips)
+    if len(good) < len(clips):
+        listed = "; ".join(f"{finding.message}: {', '.join(map(str, finding.paths[:5]))}" for finding in findings)
+        raise AudioError(
+            f"{len(clips) - len(good)} of {len(clips)} recordings cannot be used: {listed}",
+            fix="`edged-train check DATA` tells more; mend them, take them away, or name them with --exclude",
+        )
+
+
+def _most_segments(clips: Sequence[MachineClip], recipe: AnomalyRecipe, n_samples: int) -> int:
+    """An upper bound."""
+    n_source, n_target, n_faulty = recipe.synthetic_clips
+    per_machine = n_source + n_target + N_FAULTS * n_faulty
+    recorded = sum(1 + int(sf.info(clip.path).duration * 16_000) // n_samples for clip in clips)
+    return recipe.synthetic_machines * per_machine + recorded * recipe.recorded_repeats
