@@ -31,12 +31,13 @@ def level_auc(normal: Sequence[float], anomalous: Sequence[float]) -> tuple[floa
 def level_findings(heard: Sequence[tuple[MachineClip, FileFacts]]) -> list[Finding]:
     """A warning that lists the sections whose anomalies are told apart by level, in either direction.
 
-    They are compared with the normal test clips, or with those of training where the test has none.
+    They are compared with the normal test clips, or with those of training where the test has none. Levels count to
+    0.1 dB: whatever clips at one level differ by beyond that is rounding.
     """
     levels: dict[Section, dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
     for clip, facts in heard:
         role = "train" if clip.for_training else clip.condition if clip.split == "test" else ""
-        levels[clip.machine, clip.section][role].append(facts.level_dbfs)
+        levels[clip.machine, clip.section][role].append(round(facts.level_dbfs, 1))
     telling = [text for section, roles in sorted(levels.items()) if (text := _telling("/".join(section), roles))]
     if not telling:
         return []
