@@ -59,12 +59,16 @@ def weighted_accuracy(scores: OpenSetScores, threshold: float, beta: float = 0.5
         threshold: samples scoring above it are called unknown.
         beta: weight of the accuracy among the known.
     """
-    is_right = scores.classes == scores.predicted
-    among_known = np.mean([is_right[scores.classes == c].mean() for c in np.unique(scores.classes)])
     counts = decided(scores.known, scores.unknown, threshold)
     n_wrong = counts.n_false_positive + counts.n_false_negative
     told_apart = 1.0 - n_wrong / (len(scores.known) + len(scores.unknown))
-    return float(beta * among_known + (1.0 - beta) * told_apart)
+    return float(beta * known_accuracy(scores) + (1.0 - beta) * told_apart)
+
+
+def known_accuracy(scores: OpenSetScores) -> float:
+    """Mean over the known classes of the share that is told right (first half of eq. 27)."""
+    is_right = scores.classes == scores.predicted
+    return float(np.mean([is_right[scores.classes == c].mean() for c in np.unique(scores.classes)]))
 
 
 def top_1_auc(scores: OpenSetScores) -> float:
@@ -80,3 +84,19 @@ def top_1_partial_auc(scores: OpenSetScores, max_fpr: float = MAX_FPR) -> float:
 def top_1_equal_error_rate(scores: OpenSetScores) -> float:
     """Where the top-1 false positive rate equals the false negative rate (2.10.2)."""
     return equal_error_rate(scores.top_1(), scores.unknown)
+
+
+def open_set_figures(scores: OpenSetScores, threshold: float, beta: float = 0.5) -> dict[str, float]:
+    """All figures of a system, each within [0, 1].
+
+    Args:
+        scores: of the test set.
+        threshold: of `weighted_accuracy`, and `beta` likewise; the others need none.
+    """
+    return {
+        "weighted_accuracy": weighted_accuracy(scores, threshold, beta),
+        "known_accuracy": known_accuracy(scores),
+        "top_1_auc": top_1_auc(scores),
+        "top_1_partial_auc": top_1_partial_auc(scores),
+        "top_1_eer": top_1_equal_error_rate(scores),
+    }

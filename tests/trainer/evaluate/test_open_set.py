@@ -6,6 +6,8 @@ import pytest
 from tests.trainer.evaluate.loops import TIED, area_below, count_roc, crossing, draw, standardised_area
 from trainer.evaluate.open_set import (
     OpenSetScores,
+    known_accuracy,
+    open_set_figures,
     openness,
     top_1_auc,
     top_1_equal_error_rate,
@@ -64,3 +66,20 @@ def test_confusion_bounds_every_top_1_figure():
 @pytest.mark.parametrize(("n_train", "expected"), [(34, 0.0), (29, 0.04), (24, 0.09)])
 def test_openness_of_table_28(n_train, expected):
     assert openness(n_train, 34) == pytest.approx(expected, abs=0.005)
+
+
+def test_all_figures_together_are_the_single_ones():
+    made = scores(3, tied=False)
+    assert open_set_figures(made, 0.3, 0.7) == {
+        "weighted_accuracy": weighted_accuracy(made, 0.3, 0.7),
+        "known_accuracy": known_accuracy(made),
+        "top_1_auc": top_1_auc(made),
+        "top_1_partial_auc": top_1_partial_auc(made),
+        "top_1_eer": top_1_equal_error_rate(made),
+    }
+
+
+def test_accuracy_among_the_known_counts_every_class_alike():
+    classes = np.array([0, 0, 0, 0, 1])
+    made = OpenSetScores(np.zeros(5), classes, np.array([0, 0, 0, 1, 0]), np.ones(1))
+    assert known_accuracy(made) == pytest.approx((0.75 + 0.0) / 2)
