@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+import edged
 from edged.assembly import open_bundle
 from edged.embed.onnx import OnnxEmbedder
 from edged.errors import BundleError
@@ -37,3 +38,16 @@ def test_no_such_encoder(tmp_path: Path) -> None:
         open_encoder(str(tmp_path / "absent.onnx"))
     with pytest.raises(BundleError, match=r"manifest\.json"):
         open_encoder(str(tmp_path))
+
+
+def test_a_shipped_network_runs_as_a_mere_onnx_file(tmp_path: Path) -> None:
+    """The keyword network wants 40 log-mel frames and gives 8 vectors of 128; the anomaly network wants two inputs."""
+    shipped = Path(edged.__file__).parent / "bundles"
+    path = tmp_path / "speech.onnx"
+    path.write_bytes((shipped / "keyword" / "model.onnx").read_bytes())
+    front_end = "n_mels: 64, n_fft: 1024, hop_samples: 256, fmin_hz: 50, log_base: db, mean: 0, std: 20"
+    path.with_suffix(".yaml").write_text(f"hop_s: 0.128\nlog_mel: {{{front_end}}}\n")
+    encoder = open_encoder(str(path))
+    assert encoder.vectors(np.resize(word("afternoon", 0), 39 * 256 + 1024 + 3 * 2048)).shape == (4 * 8, 128)
+    with pytest.raises(BundleError, match=r"takes 2 inputs \('log_mel', 'spectrum'\)"):
+        open_encoder(str(shipped / "anomaly" / "model.onnx"))
