@@ -55,7 +55,7 @@ SSL_CENTRES = True
 
 STANDARDISATION_BATCH = 32
 
-MIN_CLASSES = {"compactness": 1, "compactness-cxe": 2, "cxe": 2, "arcface": 2}
+MIN_CLASSES = {"compactness": 1, "compactness-cxe": 2, "cxe": 2, "arcface": 2, "subcluster-adacos": 2}
 """Classes that a loss needs at least; three where nothing is said."""
 
 
@@ -135,7 +135,8 @@ def build_head(recipe: AnomalyRecipe, network: nn.Module, n_classes: int) -> Hea
         raise ConfigError(f"{recipe.network} has nothing to train")
     if recipe.network == "autoencoder":
         return Reconstruction()
-    if n_classes < MIN_CLASSES.get(recipe.loss, 3):
+    too_few_centres = recipe.loss == "subcluster-adacos" and n_classes * recipe.n_centres < 3
+    if too_few_centres or n_classes < MIN_CLASSES.get(recipe.loss, 3):
         raise ConfigError(
             f"{n_classes} classes are too few for the loss {recipe.loss}",
             fix="give more machines, sections or attributes, or take loss: compactness",

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
 from edged.errors import ConfigError
 from trainer.anomaly_recipe import parse_recipe
+from trainer.backends.ensemble import summed_scores
 from trainer.evaluate.counts import decided
 from trainer.evaluate.f1_ev import optimal_threshold
 from trainer.evaluate.judged import JudgedSection, mean_figures
@@ -138,22 +139,15 @@ def threshold_f1(section: JudgedSection, method: str) -> float:
 
 
 def summed(systems: Sequence[Sequence[JudgedSection]]) -> list[JudgedSection]:
-    """The ensemble of systems: per section the sum of their scores, each by the spread of its own first (3.4.7)."""
-    return [_summed_section(sections) for sections in zip(*systems, strict=True)]
-
-
-def _summed_section(sections: Sequence[JudgedSection]) -> JudgedSection:
-    scaled = [section.scores / max(float(section.normal.std()), 1e-12) for section in sections]
-    first = sections[0]
-    return JudgedSection(
-        first.machine,
-        first.section,
-        scores=np.sum(scaled, axis=0),
-        is_anomalous=first.is_anomalous,
-        domains=first.domains,
-        paths=first.paths,
-        normal_scores=np.empty(0),
-    )
+    """The ensemble of systems: per section the sum of their scores (thesis 3.4.7, 5.8)."""
+    return [
+        replace(
+            sections[0],
+            scores=summed_scores([section.scores for section in sections]),
+            normal_scores=np.empty(0),
+        )
+        for sections in zip(*systems, strict=True)
+    ]
 
 
 def write_results(

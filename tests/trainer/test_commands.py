@@ -32,7 +32,7 @@ def test_options_reach_the_training(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     assert RUNNER.invoke(app, words).exit_code == 0
     (options,) = seen
     assert (options.recipe.max_epochs, options.recipe.synthetic_machines) == (3, 2)
-    assert options.exclude == ("fan_id_00",)
+    assert options.sources.exclude == ("fan_id_00",)
     assert options.run_directory == tmp_path / "b.run" == run_directory(None, tmp_path / "b")
 
 

@@ -132,9 +132,9 @@ def section(scores: list[float]) -> JudgedSection:
     )
 
 
-def test_an_ensemble_weighs_systems_by_the_spread_of_normal_scores() -> None:
-    (both,) = summed([[section([0.0, 2.0, 4.0, 6.0])], [section([0.0, 20.0, 40.0, 60.0])]])
-    np.testing.assert_allclose(both.scores, [0.0, 4.0, 8.0, 12.0])
+def test_an_ensemble_is_the_sum_of_its_systems() -> None:
+    (both,) = summed([[section([0.0, 2.0, 4.0, 6.0])], [section([1.0, 2.0, 4.0, 6.0])]])
+    np.testing.assert_allclose(both.scores, [1.0, 4.0, 8.0, 12.0])
 
 
 def test_f1_of_a_threshold() -> None:
