@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,12 +10,26 @@ from typing import Any
 
 import lightning as pl
 import torch
-from lightning.pytorch.callbacks import Callback, ModelCheckpoint, TQDMProgressBar
-from lightning.pytorch.loggers import CSVLogger
+from lightning.pytorch.callbacks import Callback, TQDMProgressBar
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
+from trainer.averaging import WeightAverage
+from trainer.checkpoints import LAST_CHECKPOINT, WholeCheckpoints, forget_checkpoints, read_checkpoint
+from trainer.data.balance import class_weights
+from trainer.data.corpus import Corpus, CorpusDataset
+from trainer.data.sampler import ResumableLoader, Workers, workers_for
+from trainer.interruption import RegularCheckpoints, StopRequest, TrainingStopped, stop_requests
+from trainer.metrics_file import METRICS, MetricsFile
+from trainer.processes import counted_processes, is_first_process, strategy_of, trains_on_gpu
+from trainer.resumption import LoaderPlace, StepSeeds
+from trainer.running_means import RunningMeans
+from trainer.throughput import FetchTimer, Throughput
+
 Batch = Mapping[str, Tensor]
+Loader = DataLoader[Any] | ResumableLoader
+
+RUNNING_MEANS = "running_means"
 
 
 @dataclass(frozen=True)
@@ -29,6 +44,13 @@ class TrainingSettings:
             0 with `constant_rate` keeps the thesis's fixed rate.
         seed: of weights, sampling and augmentation.
         accelerator: Lightning's: ``auto``, ``cpu``, ``gpu``.
+        precision: Lightning's: ``32-true``, ``16-mixed``, ``bf16-mixed``; losses stay in float32.
+        ema_decay: of the moving average of the weights that is exported in their place; 0 exports the weights.
+        checkpoint_every_s: seconds between checkpoints within an epoch; 0 for none.
+        checkpoint_every_steps: steps between them, likewise; an epoch's end always leaves one.
+        strategy: Lightning's for several processes; ``auto`` is ``ddp``.
+        devices: processes on this machine, one per GPU; under torchrun it counts them itself.
+        num_nodes: machines, each started with the same command.
     """
 
     run_directory: Path
@@ -42,6 +64,12 @@ class TrainingSettings:
     accelerator: str = "auto"
     precision: str = "32-true"
     progress: bool = True
+    ema_decay: float = 0.0
+    checkpoint_every_s: float = 60.0
+    checkpoint_every_steps: int = 0
+    strategy: str = "auto"
+    devices: int = 1
+    num_nodes: int = 1
 
 
 class EmbeddingTraining(pl.LightningModule):
@@ -58,13 +86,30 @@ class EmbeddingTraining(pl.LightningModule):
         self.network = network
         self.objective = objective
         self.settings = settings
+        self._means = RunningMeans()
 
     def training_step(self, batch: Batch, batch_index: int) -> Tensor:  # noqa: ARG002 - Lightning's signature
-        """One step; every named loss is logged."""
+        """One step; the epoch's mean of every named loss is logged."""
         losses: Mapping[str, Tensor] = self.objective(self.network, batch)
-        for name, value in losses.items():
-            self.log(f"train/{name}", value.detach(), prog_bar=name == "loss", on_step=False, on_epoch=True)
+        self._means.add(losses)
+        self.log("loss", losses["loss"].detach(), prog_bar=True, logger=False)
         return losses["loss"]
+
+    def on_train_epoch_end(self) -> None:
+        """Log the means and begin anew."""
+        for name, value in self._means.values().items():
+            self.log(f"train/{name}", value, sync_dist=self.trainer.world_size > 1)
+        self._means = RunningMeans()
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Keep the means of an epoch that is not over, of all processes."""
+        sums = {n: self.trainer.strategy.reduce(v, reduce_op="mean") for n, v in self._means.sums.items()}
+        checkpoint[RUNNING_MEANS] = RunningMeans(sums, self._means.n).state()
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Go on with them."""
+        if RUNNING_MEANS in checkpoint:
+            self._means = RunningMeans.from_state(checkpoint[RUNNING_MEANS])
 
     def configure_optimizers(self) -> Any:
         """Adam, with linear warm-up and cosine decay unless a constant rate is asked for."""
@@ -73,44 +118,124 @@ class EmbeddingTraining(pl.LightningModule):
         if self.settings.constant_rate:
             return torch.optim.Adam(parameters, lr=rate, weight_decay=decay)
         optimizer = torch.optim.AdamW(parameters, lr=rate, weight_decay=decay)
-        scheduler = torch.optim.lr_scheduler.OneCycleLR(
-            optimizer,
-            max_lr=rate,
-            total_steps=max(2, int(self.trainer.estimated_stepping_batches)),
-            pct_start=max(self.settings.warmup_fraction, 1e-3),
-        )
+        total_steps = max(2, int(self.trainer.estimated_stepping_batches))
+        warmup = max(self.settings.warmup_fraction, 1.5 / total_steps)  # OneCycleLR divides by its steps less one
+        scheduler = torch.optim.lr_scheduler.OneCycleLR(optimizer, rate, total_steps=total_steps, pct_start=warmup)
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
 
 
 def fit(
     network: nn.Module,
     objective: nn.Module,
-    loader: DataLoader[Any],
+    loader: Loader,
     settings: TrainingSettings,
     *,
     callbacks: tuple[Callback, ...] = (),
     resume_from: Path | None = None,
 ) -> EmbeddingTraining:
-    """Train and leave ``last.ckpt`` and ``metrics.csv`` in the run directory; returns the module in eval mode."""
+    """Train and leave ``last.ckpt`` and ``metrics.csv`` in the run directory; returns the module in eval mode.
+
+    With a `ResumableLoader` a run that is resumed ends with the weights it would have had without the pause.
+
+    Args:
+        resume_from: checkpoint of the same run; see `trainer.checkpoints.latest_checkpoint`. A run that had come to its
+            end is not trained further.
+
+    Raises:
+        TrainingStopped: on SIGINT or SIGTERM, after the step and a checkpoint.
+        StorageError: the run directory cannot be written.
+        CheckpointError: `resume_from` cannot be read.
+    """
     pl.seed_everything(settings.seed, workers=True, verbose=False)
     module = EmbeddingTraining(network, objective, settings)
-    trainer = pl.Trainer(
-        default_root_dir=settings.run_directory,
-        max_epochs=settings.max_epochs,
-        accelerator=settings.accelerator,
-        devices=1,
-        precision=settings.precision,  # type: ignore[arg-type]
-        gradient_clip_val=settings.gradient_clip_norm or None,
-        logger=CSVLogger(settings.run_directory, name="", version=""),
-        callbacks=[*_default_callbacks(settings), *callbacks],
-        enable_progress_bar=settings.progress,
-        enable_model_summary=False,
-        log_every_n_steps=10,
-    )
-    trainer.fit(module, loader, ckpt_path=str(resume_from) if resume_from else None)
+    average = WeightAverage(settings.ema_decay) if settings.ema_decay else None
+    if resume_from is None and is_first_process():
+        forget_checkpoints(settings.run_directory)
+    with stop_requests() as request:
+        own = _own_callbacks(loader, settings, request, average)
+        _run(_trainer(settings, [*own, *callbacks], resume_from), module, loader, resume_from, request)
+    if average is not None:
+        network.load_state_dict(average.average)
     return module.eval()
 
 
-def _default_callbacks(settings: TrainingSettings) -> list[Callback]:
-    checkpoint = ModelCheckpoint(settings.run_directory, filename="last", save_top_k=1, enable_version_counter=False)
-    return [checkpoint, TQDMProgressBar()] if settings.progress else [checkpoint]
+def training_loader(
+    corpus: Corpus,
+    batch_size: int,
+    seed: int,
+    *,
+    balanced: bool = False,
+    accelerator: str = "auto",
+    workers: int | None = None,
+) -> ResumableLoader:
+    """The loader of a corpus: shuffled anew in every epoch, and able to go on from any batch.
+
+    Args:
+        batch_size: of all processes together.
+        balanced: draw rare classes more often, see `trainer.data.balance`.
+        accelerator: as in the settings; a GPU gets workers that read ahead.
+        workers: so many, whatever the accelerator.
+
+    Raises:
+        ConfigError: fewer segments than a batch holds.
+    """
+    chosen = workers_for(on_gpu=trains_on_gpu(accelerator))
+    if workers is not None:
+        chosen = Workers(workers, chosen.pinned)
+    weights = class_weights(corpus.classes) if balanced else None
+    return ResumableLoader(CorpusDataset(corpus, seed), batch_size, seed, workers=chosen, weights=weights)
+
+
+def _own_callbacks(
+    loader: Loader, settings: TrainingSettings, request: StopRequest, average: WeightAverage | None
+) -> list[Callback]:
+    path, every_s = settings.run_directory / LAST_CHECKPOINT, settings.checkpoint_every_s
+    own: list[Callback] = [StepSeeds(settings.seed)]
+    if settings.progress:
+        own.append(TQDMProgressBar())
+    if average is not None:
+        own.append(average)
+    if isinstance(loader, ResumableLoader):
+        own.append(LoaderPlace(loader))
+    return [*own, RegularCheckpoints(path, every_s, settings.checkpoint_every_steps, request)]
+
+
+def _trainer(settings: TrainingSettings, callbacks: list[Callback], resume_from: Path | None) -> pl.Trainer:
+    devices, num_nodes = counted_processes(settings.devices, settings.num_nodes)
+    n_processes, fetches = devices * num_nodes, FetchTimer()
+    steps_done = int(read_checkpoint(resume_from)["global_step"]) if resume_from else 0
+    return pl.Trainer(
+        default_root_dir=settings.run_directory,
+        max_epochs=settings.max_epochs,
+        accelerator=settings.accelerator,
+        devices=devices,
+        num_nodes=num_nodes,
+        strategy=strategy_of(settings.strategy, n_processes),
+        sync_batchnorm=n_processes > 1 and trains_on_gpu(settings.accelerator),
+        precision=settings.precision,  # type: ignore[arg-type]
+        gradient_clip_val=settings.gradient_clip_norm or None,
+        plugins=[WholeCheckpoints()],
+        logger=MetricsFile(settings.run_directory / METRICS, steps_done),
+        callbacks=[Throughput(fetches), *callbacks],
+        profiler=fetches,
+        enable_progress_bar=settings.progress,
+        enable_model_summary=False,
+        log_every_n_steps=1,
+    )
+
+
+def _run(
+    trainer: pl.Trainer,
+    module: EmbeddingTraining,
+    loader: Loader,
+    resume_from: Path | None,
+    request: StopRequest,
+) -> None:
+    """Train, and tell what Lightning makes of signals (it leaves with code 1, or goes on as if all were done)."""
+    try:
+        trainer.fit(module, loader, ckpt_path=str(resume_from) if resume_from else None)
+    except SystemExit:
+        if not trainer.interrupted:
+            raise
+    if request.signal_number or trainer.interrupted:
+        raise TrainingStopped(module.settings.run_directory, request.signal_number or signal.SIGINT)

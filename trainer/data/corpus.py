@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+import json
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,12 +19,18 @@ from torch.utils.data import Dataset
 from edged.errors import AudioError
 from edged.features.anomaly import repeat_to_length
 from edged.flow import Float32Array
+from trainer.data.audio_file import open_audio, samples_at_16k
 from trainer.data.clips import read_recording
-from trainer.data.dcase import MachineClip
+from trainer.data.machine_clip import Level, MachineClip, label_at
 from trainer.data.machine_kinds import Fault, OperatingPoint
 from trainer.data.machine_synth import NORMAL, draw_plant, render_clip
+from trainer.data.sampler import EpochIndex
+from trainer.files import reserve, write_whole
+from trainer.processes import is_first_on_machine
 
 FULL_SCALE = 32767.0
+INDEX = ".json"
+WAIT_S = 0.5
 
 Labelled = tuple[str, Float32Array]
 """Class name and one segment of samples."""
@@ -42,35 +50,59 @@ class Corpus:
     classes: NDArray[np.int64]
     names: tuple[str, ...]
 
+    def __getstate__(self) -> dict[str, Any]:
+        """For another process: where the array is mapped from; pickled, a map would be its whole content."""
+        state = dict(vars(self))
+        if isinstance(self.signals, np.memmap) and self.signals.filename is not None:
+            state["signals"] = (str(self.signals.filename), len(self.signals))
+        return state
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Map the array anew."""
+        if isinstance(state["signals"], tuple):
+            path, n_segments = state["signals"]
+            state["signals"] = np.load(path, mmap_mode="r")[:n_segments]
+        vars(self).update(state)
+
 
 class CorpusDataset(Dataset[dict[str, Any]]):
-    """One segment at a time, turned round by a random shift so that no network learns where a clip begins."""
+    """One segment at a time, turned round by a random shift so that no network learns where a clip begins.
+
+    The shift follows from the seed, the epoch and the segment, in whatever order and process segments are read.
+    """
 
     def __init__(self, corpus: Corpus, seed: int = 0) -> None:
         self._corpus = corpus
-        self._generator = torch.Generator().manual_seed(seed)
+        self._seed = seed
 
     def __len__(self) -> int:
         return len(self._corpus.classes)
 
-    def __getitem__(self, index: int) -> dict[str, Any]:
-        """`signals` float32 (segment_samples,), `classes` int."""
+    def __getitem__(self, place: EpochIndex | int) -> dict[str, Any]:
+        """`signals` float32 (segment_samples,), `classes` int; an index alone is of epoch 0."""
+        epoch, index = place if isinstance(place, tuple) else (0, place)
         samples = torch.from_numpy(self._corpus.signals[index].astype(np.float32) / np.float32(FULL_SCALE))
-        shift = int(torch.randint(len(samples), (1,), generator=self._generator))
+        shift = int(np.random.default_rng((self._seed, epoch, index)).integers(len(samples)))
         return {"signals": samples.roll(shift), "classes": int(self._corpus.classes[index])}
 
 
-def write_corpus(path: Path, segments: Iterable[Labelled], n_segments: int, segment_samples: int) -> Corpus:
+def write_corpus(
+    path: Path, segments: Iterable[Labelled], n_segments: int, segment_samples: int, *, key: str = ""
+) -> Corpus:
     """Store segments as they come; `n_segments` is an upper bound.
 
     Args:
         path: of the array (``.npy``); it is as large as 2 bytes x n_segments x segment_samples.
+        key: what the segments were made from; see `open_corpus`.
 
     Raises:
         AudioError: no segments, or a single class: there is nothing to tell apart.
+        StorageError: no room for the array.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
+    path.with_suffix(INDEX).unlink(missing_ok=True)
     store = open_memmap(path, mode="w+", dtype=np.int16, shape=(n_segments, segment_samples))
+    reserve(path, path.stat().st_size)
     labels: list[str] = []
     for label, samples in segments:
         store[len(labels)] = np.round(np.clip(samples, -1.0, 1.0) * FULL_SCALE).astype(np.int16)
@@ -79,8 +111,39 @@ def write_corpus(path: Path, segments: Iterable[Labelled], n_segments: int, segm
     if len(names) < 2:
         raise AudioError(f"{len(names)} classes to train on", fix="give at least two machines or operating points")
     store.flush()
-    classes = np.array([names.index(label) for label in labels], np.int64)
-    return Corpus(store[: len(labels)], classes, names)
+    numbers = {name: number for number, name in enumerate(names)}
+    classes = [numbers[label] for label in labels]
+    write_whole(path.with_suffix(INDEX), json.dumps({"key": key, "names": names, "classes": classes}).encode())
+    return Corpus(store[: len(labels)], np.array(classes, np.int64), names)
+
+
+def open_corpus(path: Path, key: str) -> Corpus | None:
+    """A corpus that was stored whole from the same `key`; None if there is none."""
+    index_path = path.with_suffix(INDEX)
+    if not (path.is_file() and index_path.is_file()):
+        return None
+    index = json.loads(index_path.read_text(encoding="utf-8"))
+    if index["key"] != key:
+        return None
+    classes = np.array(index["classes"], np.int64)
+    return Corpus(np.load(path, mmap_mode="r")[: len(classes)], classes, tuple(index["names"]))
+
+
+def shared_corpus(path: Path, key: str, write: Callable[[], Corpus]) -> Corpus:
+    """The stored corpus; where there is none, the first process of this machine writes it and the others wait.
+
+    Args:
+        path: as of `write_corpus`.
+        key: what it is made from.
+        write: stores it at `path` under `key`.
+    """
+    stored = open_corpus(path, key)
+    if stored is None and is_first_on_machine():
+        return write()
+    while stored is None:
+        time.sleep(WAIT_S)
+        stored = open_corpus(path, key)
+    return stored
 
 
 VARIED = OperatingPoint(speed=0.1, load=0.15)
@@ -119,11 +182,14 @@ def synthetic_segments(
                 )
 
 
-def recorded_segments(clips: Iterable[MachineClip], segment_samples: int, repeats: int = 1) -> Iterator[Labelled]:
+def recorded_segments(
+    clips: Iterable[MachineClip], segment_samples: int, repeats: int = 1, level: Level = "attributes"
+) -> Iterator[Labelled]:
     """Normal training clips of any rate, first channel, cut into whole segments; shorter ones are repeated to length.
 
     Args:
         repeats: how often each segment is stored; small real sets need weight beside large synthetic ones.
+        level: of the classes.
     """
     for clip in clips:
         if not clip.for_training:
@@ -132,7 +198,17 @@ def recorded_segments(clips: Iterable[MachineClip], segment_samples: int, repeat
         for start in range(0, max(1, len(samples) - segment_samples + 1), segment_samples):
             segment = repeat_to_length(samples[start:], segment_samples)
             for _ in range(repeats):
-                yield clip.label, segment
+                yield label_at(clip, level), segment
+
+
+def most_segments(path: Path, segment_samples: int) -> int:
+    """How many segments `recorded_segments` cuts a file into, at most.
+
+    Raises:
+        AudioError: not readable.
+    """
+    with open_audio(path) as file:
+        return max(1, samples_at_16k(file.frames, file.samplerate) // segment_samples)
 
 
 def noise_bank(clips: Sequence[Float32Array], segment_samples: int) -> Tensor | None:

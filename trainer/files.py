@@ -1,0 +1,67 @@
+"""Files that are either whole or not there, and the words for a disk that takes no more."""
+
+from __future__ import annotations
+
+import errno
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from edged.errors import EdgedError
+
+FULL = (errno.ENOSPC, errno.EDQUOT)
+
+
+class StorageError(EdgedError):
+    """A file cannot be written: see the named directory, its space and permissions; what stood there is unchanged."""
+
+
+@contextmanager
+def storage(directory: Path) -> Iterator[None]:
+    """Explains what the operating system refuses.
+
+    Raises:
+        StorageError: instead of any OSError.
+    """
+    try:
+        yield
+    except OSError as error:
+        fix = "free space there or name another directory" if error.errno in FULL else "see its permissions"
+        raise StorageError(f"{directory}: cannot be written ({error.strerror or error})", fix=fix) from error
+
+
+def write_whole(path: Path, content: bytes | memoryview, *, keep: Path | None = None) -> None:
+    """Write beside the place and rename, so that a kill or a full disk leaves the old file or the new one.
+
+    Args:
+        path: where it goes; its directory is made.
+        content: everything.
+        keep: where the file that stood at `path` goes.
+
+    Raises:
+        StorageError: the disk is full or refuses.
+    """
+    beside = path.with_name(f".{path.name}.partial")
+    with storage(path.parent):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            with beside.open("wb") as handle:
+                handle.write(content)
+                handle.flush()
+                os.fsync(handle.fileno())
+            if keep is not None and path.is_file():
+                path.replace(keep)
+            beside.replace(path)
+        finally:
+            beside.unlink(missing_ok=True)
+
+
+def reserve(path: Path, n_bytes: int) -> None:
+    """Take the space of a file that is mapped into memory: writing to a map on a full disk ends the process.
+
+    Raises:
+        StorageError: there is not enough.
+    """
+    with storage(path.parent), path.open("r+b") as handle:
+        os.posix_fallocate(handle.fileno(), 0, n_bytes)
