@@ -58,10 +58,14 @@ def write_whole(path: Path, content: bytes | memoryview, *, keep: Path | None = 
 
 
 def reserve(path: Path, n_bytes: int) -> None:
-    """Take the space of a file that is mapped into memory: writing to a map on a full disk ends the process.
+    """Take the space of a new file that is mapped: writing to a map on a full disk ends the process.
 
     Raises:
-        StorageError: there is not enough.
+        StorageError: there is not enough; the file is gone again.
     """
     with storage(path.parent), path.open("r+b") as handle:
-        os.posix_fallocate(handle.fileno(), 0, n_bytes)
+        try:
+            os.posix_fallocate(handle.fileno(), 0, n_bytes)
+        except OSError:
+            path.unlink()
+            raise

@@ -25,7 +25,7 @@ from trainer.data.machine_clip import Level, MachineClip, label_at
 from trainer.data.machine_kinds import Fault, OperatingPoint
 from trainer.data.machine_synth import NORMAL, draw_plant, render_clip
 from trainer.data.sampler import EpochIndex
-from trainer.files import reserve, write_whole
+from trainer.files import reserve, storage, write_whole
 from trainer.processes import is_first_on_machine
 
 FULL_SCALE = 32767.0
@@ -101,7 +101,8 @@ def write_corpus(
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     path.with_suffix(INDEX).unlink(missing_ok=True)
-    store = open_memmap(path, mode="w+", dtype=np.int16, shape=(n_segments, segment_samples))
+    with storage(path.parent):
+        store = open_memmap(path, mode="w+", dtype=np.int16, shape=(n_segments, segment_samples))
     reserve(path, path.stat().st_size)
     labels: list[str] = []
     for label, samples in segments:
