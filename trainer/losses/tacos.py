@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Literal
 
 import torch
 import torch.nn.functional as F
@@ -10,6 +11,9 @@ from torch import Tensor, nn
 
 from trainer.losses.precision import in_float32
 from trainer.losses.running_scale import of_all_processes
+from trainer.losses.subcluster_adacos import adaptive_scale as subcluster_scale
+
+ScaleRule = Literal["adacos", "subcluster"]
 
 
 def relative_position(segment: int, n_segments: int, n_positions: int) -> Tensor:
@@ -91,14 +95,25 @@ class TACos(nn.Module):
         n_centres: sub-centres per (keyword, position).
         dim: of the embeddings.
         position_weight: of the position loss; 0 leaves L_kw alone.
+        scale_rule: ``subcluster`` is the thesis's (eqs. 38-40, the positions of a keyword as its centres): it counts
+            the own keyword among all pairs and grows without bound once the centres that are trained fit well.
+            ``adacos`` (eqs. 10, 11) leaves the own keyword out.
     """
 
     scale: Tensor
 
     def __init__(
-        self, n_keywords: int, n_positions: int, n_centres: int = 16, dim: int = 128, position_weight: float = 1.0
+        self,
+        n_keywords: int,
+        n_positions: int,
+        n_centres: int = 16,
+        dim: int = 128,
+        position_weight: float = 1.0,
+        *,
+        scale_rule: ScaleRule = "adacos",
     ) -> None:
         super().__init__()
+        self._next_scale = subcluster_scale if scale_rule == "subcluster" else adaptive_scale
         self.centres = nn.Parameter(torch.randn(n_keywords, n_positions, n_centres, dim))
         self.position_weight = position_weight
         first = math.sqrt(2.0) * math.log(max(2, n_keywords * n_positions - 1))
@@ -109,6 +124,6 @@ class TACos(nn.Module):
         """Scalar loss of (n_segments, n_frames, dim) embeddings; labels as in :func:`tacos_losses`."""
         similarity = tacos_similarity(embeddings, self.centres)
         if self.training:
-            self.scale.copy_(adaptive_scale(similarity, keyword_label, self.scale))
+            self.scale.copy_(self._next_scale(similarity, keyword_label, self.scale))
         keyword_loss, position_loss = tacos_losses(similarity, keyword_label, position_label, self.scale)
         return keyword_loss + self.position_weight * position_loss

@@ -85,6 +85,40 @@ def test_scale_equals_the_loop_over_50_steps():
         assert float(loss.scale) == pytest.approx(slow, rel=1e-6)
 
 
+def slow_subcluster_scale(similarity, label, previous):
+    """Eqs. 38-40 with the positions of a keyword as its centres: all pairs count, angles are means over positions."""
+    total, angles = 0.0, []
+    for pairs, shares in zip(similarity.tolist(), label.tolist(), strict=True):
+        total += sum(math.exp(previous * x) for row in pairs for x in row)
+        mean_angles = [statistics.mean(math.acos(x) for x in row) for row in pairs]
+        angles.append(sum(share * angle for share, angle in zip(shares, mean_angles, strict=True)))
+    return math.log(total / len(label)) / math.cos(min(math.pi / 4, statistics.median(angles)))
+
+
+def test_the_scale_of_subcluster_adacos_equals_the_loop() -> None:
+    loss = TACos(K, P, C, D, scale_rule="subcluster").double()
+    slow = float(loss.scale)
+    for _ in range(10):
+        embeddings, keyword = torch.randn(N, T, D).double(), torch.softmax(torch.randn(N, K), dim=1).double()
+        slow = slow_subcluster_scale(tacos_similarity(embeddings, loss.centres.detach()), keyword, slow)
+        loss(embeddings, keyword, POSITION.double())
+        assert float(loss.scale) == pytest.approx(slow, rel=1e-6)
+
+
+def test_the_scale_of_subcluster_adacos_runs_away_where_trained_centres_fit_well() -> None:
+    """Why it is not the default: the own keyword's pairs count, so near angles feed the scale that made them."""
+    scales = {}
+    for rule in ("adacos", "subcluster"):
+        loss = TACos(K, P, C, D, scale_rule=rule)
+        embeddings = loss.centres.detach()[:, :, 0].reshape(K * P, 1, D).repeat(1, T, 1)
+        keyword, position = torch.eye(K).repeat_interleave(P, 0), torch.eye(P).repeat(K, 1)
+        for _ in range(40):
+            loss(embeddings, keyword, position)
+        scales[rule] = float(loss.scale)
+    assert scales["adacos"] < 100.0
+    assert scales["subcluster"] > 1000.0
+
+
 def test_position_weight_zero_is_the_keyword_loss_alone():
     loss = TACos(K, P, C, D, position_weight=0.0).eval()
     keyword_loss, _ = tacos_losses(tacos_similarity(EMBEDDINGS, loss.centres), KEYWORD, POSITION, loss.scale)
