@@ -10,6 +10,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from edged.errors import ConfigError
+from trainer.losses.tacos import ScaleRule
 from trainer.training import TrainingSettings
 
 RECIPES = Path(__file__).parent / "recipes"
@@ -58,13 +59,17 @@ class SiteRecipe(_Recipe):
     Attributes:
         n_centres: sub-centres per (keyword, position).
         reversed_segments: one more class per keyword for its segments played backwards.
-        position_weight: of the position loss.
+        position_weight: of the position loss; 0 leaves L_kw alone.
+        scale_rule: of TACos.
+        width: channels of the network's first stage, 16 in the thesis.
     """
 
     kind: Literal["site"] = "site"
     n_centres: int = Field(default=16, ge=1, le=256)
     reversed_segments: bool = True
     position_weight: float = Field(default=1.0, ge=0.0)
+    scale_rule: ScaleRule = "adacos"
+    width: int = Field(default=16, ge=1, le=256)
 
 
 KeywordRecipe = GeneralRecipe | SiteRecipe

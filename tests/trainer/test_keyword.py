@@ -43,7 +43,7 @@ def test_an_embedder_of_one_site(tmp_path):
             sf.write(tmp_path / "shots" / word / f"{take}.wav", np.pad(sound, 3000), 16_000)
     (tmp_path / "talk").mkdir()
     sf.write(tmp_path / "talk" / "noise.wav", RNG.standard_normal(24_000) * 0.05, 16_000)
-    recipe = SiteRecipe(max_epochs=1, batch_size=4, n_centres=2)
+    recipe = SiteRecipe(max_epochs=1, batch_size=32, n_centres=2, width=2)
     with pytest.raises(UsageError, match="--background"):
         train_keyword(options_of(tmp_path, recipe, shots=tmp_path / "shots"))
     train_keyword(options_of(tmp_path, recipe, shots=tmp_path / "shots", background=tmp_path / "talk"))
