@@ -15,7 +15,6 @@ bundle's default ("default"). Mean and standard deviation over draws of the shot
 from __future__ import annotations
 
 import argparse
-import json
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -33,18 +32,18 @@ from edged.features.mel import mel_weights
 from edged.flow import SAMPLE_RATE_HZ, Float32Array
 from edged.pipeline import embed_signal
 from edged.references.templates import template_of_clip
-from edged.score.dtw import DtwTrace, StreamingDtw
+from edged.score.dtw import StreamingDtw
 from edged.score.keyword import KeywordModel
 from trainer.augment.noise import cut_or_loop, mix_at_snr
 from trainer.data.keywords import read_audio
+from trainer.evaluate.anomaly import write_between_marks
+from trainer.evaluate.keyword_sets import N_SHOTS, ORDER_WORDS, Task, orders_task, telephone_task
 from trainer.evaluate.spotting import Operating, Spoken, Spotted, at_limit, best_f1, operating_points
+from trainer.keyword_systems.decide import PlainModel
 
 ROOT = Path(__file__).resolve().parents[2]
 MARKS = ("<!-- keywords: begin -->", "<!-- keywords: end -->")
 HOP = 256
-N_SHOTS = 5
-LONG_WORDS = ("cappuccino", "americano", "espresso", "sweetener", "sixteen")
-ORDER_WORDS = (*LONG_WORDS, "latte", "medium", "coffee", "sugar", "mocha")
 SHORT_WORDS = ("milk", "roast", "triple", "iced", "almond", "single")
 HOP_S = HOP / SAMPLE_RATE_HZ
 HOLD_FRAMES = 62
@@ -56,18 +55,9 @@ COLUMNS = (
     "edged at its default threshold",
     "edged: precision / recall at distance",
 )
-CONTEXT_S = 0.1
 
 Embed = Callable[[Float32Array], Float32Array]
-MakeTask = Callable[[int], tuple["Task", Mapping[str, Float32Array]]]
-
-
-@dataclass(frozen=True)
-class Task:
-    """One draw: the shots of each word, and files with what is spoken in them."""
-
-    shots: Mapping[str, Sequence[Float32Array]]
-    spoken: Mapping[str, Sequence[Spoken]]
+MakeTask = Callable[[int], tuple[Task, Mapping[str, Float32Array]]]
 
 
 @dataclass(frozen=True)
@@ -76,19 +66,6 @@ class System:
 
     embed: Embed
     background: Float32Array
-
-
-class PlainModel(KeywordModel):
-    """The thesis's back end: the best template of each word, distances as they are."""
-
-    def combine(self, trace: DtwTrace):
-        one = [np.flatnonzero(self.word_of_template == word) for word in range(len(self.words))]
-        best = [mine[trace.distances[:, mine].argmin(axis=1)] for mine in one]
-        frames = np.arange(len(trace.distances))
-        return (
-            np.stack([trace.distances[frames, column] for column in best], axis=1),
-            np.stack([trace.starts[frames, column] for column in best], axis=1),
-        )
 
 
 def mfcc(samples: Float32Array) -> Float32Array:
@@ -112,58 +89,6 @@ def product_embed(bundle_directory: Path) -> tuple[Embed, Float32Array, float]:
         return np.concatenate(rows)[: -(-len(samples) // HOP)]
 
     return embed, bundle.calibration["background"].astype(np.float32), float(bundle.manifest.decision["limit_distance"])
-
-
-def telephone_task(data: Path, seed: int) -> tuple[Task, Mapping[str, Float32Array]]:
-    """WUW-II: shots alone from five callers (no other file of these is judged), sentences of all others."""
-    folder = data / "speech" / "wuw2"
-    truth = json.loads((folder / "truth.json").read_text())
-    rng = np.random.default_rng(seed)
-    callers = sorted({note["session"] for note in truth.values()})
-    donors = set(rng.permutation(callers)[:20])
-    shots, used = {}, set()
-    for word in sorted({note["keyword"] for note in truth.values() if note["keyword"]}):
-        alone = [n for n, note in truth.items() if note["keyword"] == word and int(Path(n).stem[-3:]) <= 5]
-        chosen = one_per_caller(rng.permutation([n for n in alone if truth[n]["session"] in donors]), truth)
-        shots[word] = [cut(read_audio(folder / n), truth[n]["start_s"], truth[n]["end_s"]) for n in chosen]
-        used |= {truth[n]["session"] for n in chosen}
-    judged = [n for n, note in truth.items() if int(Path(n).stem[-3:]) > 5 and note["session"] not in used]
-    spoken = {
-        n: [Spoken(truth[n]["keyword"], truth[n]["start_s"], truth[n]["end_s"])] if truth[n]["keyword"] else []
-        for n in judged
-    }
-    return Task(shots, spoken), {n: read_audio(folder / n) for n in judged}
-
-
-def one_per_caller(names: Sequence[str], truth: Mapping[str, Mapping[str, str]]) -> list[str]:
-    """The first file of each caller, five in all."""
-    chosen: dict[str, str] = {}
-    for name in names:
-        chosen.setdefault(truth[name]["session"], name)
-    return list(chosen.values())[:N_SHOTS]
-
-
-def cut(samples: Float32Array, start_s: float, end_s: float) -> Float32Array:
-    """A clip around a word, as an operator would cut it: 0.1 s more on either side."""
-    return samples[max(0, int((start_s - CONTEXT_S) * SAMPLE_RATE_HZ)) : int((end_s + CONTEXT_S) * SAMPLE_RATE_HZ)]
-
-
-def orders_task(data: Path, seed: int, words: Sequence[str]) -> tuple[Task, Mapping[str, Float32Array]]:
-    """Barista: shots cut from sentences, judged in the sentences no shot came from."""
-    folder = data / "speech" / "barista"
-    truth = json.loads((folder / "truth.json").read_text())
-    names = np.random.default_rng(seed).permutation(sorted(truth)).tolist()
-    shots: dict[str, list[Float32Array]] = {word: [] for word in words}
-    used = set()
-    for word in words:
-        for name in names:
-            spans = [(start, end) for said, start, end in truth[name] if said == word and 0.2 < end - start < 1.2]
-            if spans and name not in used and len(shots[word]) < N_SHOTS:
-                shots[word].append(cut(read_audio(folder / name), *spans[0]))
-                used.add(name)
-    judged = [name for name in names if name not in used]
-    spoken = {n: [Spoken(w, start, end) for w, start, end in truth[n] if w in words] for n in judged}
-    return Task(shots, spoken), {n: read_audio(folder / n) for n in judged}
 
 
 def noise_task(data: Path, seed: int) -> tuple[Task, Mapping[str, Float32Array]]:
@@ -251,7 +176,7 @@ def main() -> None:
     text = "\n".join(lines)
     print(text)
     if arguments.write:
-        write_between_marks(ROOT / "trainer" / "README.md", text)
+        write_between_marks(ROOT / "trainer" / "README.md", text, MARKS)
 
 
 def row(name: str, make: MakeTask, phrases: bool, systems: Sequence[System], draws: int, limit: float) -> str:
@@ -278,14 +203,6 @@ def mfcc_background(data: Path) -> Float32Array:
     """MFCC of recorded words, so that the baseline can be normalised by ordinary speech as well."""
     files = sorted((data / "speech" / "gsc").glob("*/*.ogg"))[::14]
     return np.concatenate([mfcc(read_audio(path)) for path in files])
-
-
-def write_between_marks(path: Path, text: str) -> None:
-    """Replace what stands between the marks."""
-    old = path.read_text()
-    before, rest = old.split(MARKS[0])
-    after = rest.split(MARKS[1])[1]
-    path.write_text(f"{before}{MARKS[0]}\n{text}\n{MARKS[1]}{after}")
 
 
 if __name__ == "__main__":

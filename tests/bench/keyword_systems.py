@@ -1,0 +1,93 @@
+"""Table 31 of the thesis on the data pack: HFCC, sliding window, L_kw and TACos, with and without reversed segments.
+
+    python tests/bench/keyword_systems.py [--seeds 3] [--write FILE]
+
+Fifteen words (5 wake words on the telephone, 10 of coffee orders), five shots each; embedders learn from the shots and
+noise alone. One limit for all words and one for each are tuned on one part of the sentences and judged on the other.
+F1: onset within 0.25 s, micro-averaged; mean and standard deviation over draws of shots, sentences and weights.
+
+Results are kept in a file as they come: a run that was cut off goes on from there. `--write` puts the table between
+`<!-- keyword-systems: begin -->` and `<!-- keyword-systems: end -->` of a file.
+"""
+
+from __future__ import annotations
+
+import argparse
+import datetime
+import sys
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from trainer.data.clips import data_directory
+from trainer.evaluate.anomaly import write_between_marks
+from trainer.keyword_systems.draw import make_draw
+from trainer.keyword_systems.recipe import SystemRecipe
+from trainer.keyword_systems.system import Draw, run_system
+from trainer.keyword_systems.table import Record, append_record, markdown, read_records, record_of
+from trainer.recipe_files import Table, load_table
+
+MARKS = ("<!-- keyword-systems: begin -->", "<!-- keyword-systems: end -->")
+PEAK_RATE = 2e-3
+INFERENCE_STEP = {"hfcc": 1, "sliding": 2, "temporal": 4}
+
+
+def main() -> None:
+    """Run what is missing of the table, print it, and write it if asked to."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--steps", type=int, default=600, help="of every training, 32 segments each")
+    parser.add_argument("--width", type=int, default=8, help="channels of the first stage; 16 in the thesis")
+    parser.add_argument("--results", type=Path, default=Path("keyword-systems.jsonl"), help="where results are kept")
+    parser.add_argument("--write", type=Path, metavar="FILE", help="a file with the marks")
+    arguments = parser.parse_args()
+    torch.set_num_threads(1)
+    table = load_table("31")
+    for seed in range(arguments.seeds):
+        run_missing(table, seed, arguments)
+    text = f"{markdown(table, read_records(arguments.results))}\n\n{note(arguments, read_records(arguments.results))}"
+    print(text)
+    if arguments.write:
+        write_between_marks(arguments.write, text, MARKS)
+
+
+def run_missing(table: Table, seed: int, arguments: argparse.Namespace) -> None:
+    """The systems of one draw that have no result yet."""
+    done = {(record["system"], record["seed"]) for record in read_records(arguments.results)}
+    missing = [row for row in table.rows if (row.name, seed) not in done]
+    draw = make_draw(data_directory(), seed) if missing else None
+    for row in missing:
+        shrunk = {"steps": arguments.steps, "width": arguments.width, "learning_rate": PEAK_RATE}
+        recipe = SystemRecipe(
+            **{**row.recipe, **shrunk, "inference_step_frames": INFERENCE_STEP[row.recipe["features"]]}
+        )
+        record = run_one(recipe, row.name, draw, seed)
+        append_record(arguments.results, record)
+        print(seed, row.name, {k: round(v, 1) for k, v in record["figures"].items() if "f1" in k}, file=sys.stderr)
+
+
+def run_one(recipe: SystemRecipe, name: str, draw: Draw, seed: int) -> Record:
+    """Train and judge in a run directory that is not kept."""
+    with tempfile.TemporaryDirectory() as folder:
+        return record_of(name, seed, run_system(recipe, draw, seed, Path(folder), progress=sys.stderr.isatty()))
+
+
+def note(arguments: argparse.Namespace, records: Sequence[Record]) -> str:
+    """What was shrunk, and what it cost."""
+    seconds = {
+        name: np.mean([record["training_s"] for record in records if record["system"] == name])
+        for name in dict.fromkeys(record["system"] for record in records)
+    }
+    cost = ", ".join(f"{name} {value:.0f} s" for name, value in seconds.items() if name != "hfcc")
+    return (
+        f"{datetime.datetime.now(datetime.timezone.utc).date()}, torch {torch.__version__}, one core, "
+        f"{len({record['seed'] for record in records})} draws; {arguments.steps} steps of 32 segments per training "
+        f"(thesis: 1000 epochs), {arguments.width} channels in the first stage (thesis: 16). Training: {cost}."
+    )
+
+
+if __name__ == "__main__":
+    main()
