@@ -7,7 +7,7 @@ orders      barista: words cut from sentences, judged in all other sentences (au
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -26,6 +26,27 @@ MIN_SHOT_S, MAX_SHOT_S = 0.2, 1.2
 
 Audio = Mapping[str, Float32Array]
 """File -> its samples."""
+
+
+class Files(Audio):
+    """Files of a folder that are read when they are asked for.
+
+    Args:
+        names: of the files that count.
+    """
+
+    def __init__(self, folder: Path, names: Sequence[str]) -> None:
+        self._folder, self._names = folder, tuple(names)
+
+    def __getitem__(self, name: str) -> Float32Array:
+        """Samples of a file."""
+        return read_audio(self._folder / name)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._names)
+
+    def __len__(self) -> int:
+        return len(self._names)
 
 
 @dataclass(frozen=True)
@@ -52,7 +73,7 @@ def telephone_task(data: Path, seed: int, context_s: float = CONTEXT_S) -> tuple
         used |= {truth[n]["session"] for n in chosen}
     judged = [n for n, note in truth.items() if _utterance(n) > 5 and note["session"] not in used]
     spoken = {n: _spoken(truth[n]) for n in judged}
-    return Task(shots, spoken), {n: read_audio(folder / n) for n in judged}
+    return Task(shots, spoken), Files(folder, judged)
 
 
 def _utterance(name: str) -> int:
@@ -92,4 +113,4 @@ def orders_task(data: Path, seed: int, words: Sequence[str], context_s: float = 
                 used.add(name)
     judged = [name for name in names if name not in used]
     spoken = {n: [Spoken(w, start, end) for w, start, end in truth[n] if w in words] for n in judged}
-    return Task(shots, spoken), {n: read_audio(folder / n) for n in judged}
+    return Task(shots, spoken), Files(folder, judged)

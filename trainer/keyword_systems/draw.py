@@ -12,33 +12,79 @@ from pathlib import Path
 
 import numpy as np
 
-from trainer.data.keywords import read_recordings
-from trainer.evaluate.keyword_sets import ORDER_WORDS, Audio, Task, orders_task, telephone_task
+from edged.errors import AudioError
+from edged.flow import Float32Array
+from trainer.data.dailytalk import find_sentences, keyword_clips, read_annotations, read_sentences, recordings_of
+from trainer.data.keywords import read_audio, read_recordings
+from trainer.evaluate.keyword_sets import ORDER_WORDS, Audio, orders_task, telephone_task
 from trainer.evaluate.spotting import Spoken
 from trainer.keyword_systems.embedder import Shots
 from trainer.keyword_systems.system import SPEC, Draw, front_end_frames
 from trainer.keyword_systems.tuning import Truth
+
+TRAIN_TABLE = "train_keywords.csv"
+PART_TABLES = (
+    ("kws_dailytalk_validation.csv", "validation_sentences.csv"),
+    ("kws_dailytalk_test.csv", "kws_splits_5shot_final_test_list.csv"),
+)
+"""KWS-DailyTalk's annotations, and the lists of all sentences, of its validation and its test split."""
 
 N_TELEPHONE, N_ORDERS = 70, 36
 """Sentences of each part: about ten minutes each, as in KWS-DailyTalk."""
 
 
 def make_draw(data: Path, seed: int, n_telephone: int = N_TELEPHONE, n_orders: int = N_ORDERS) -> Draw:
-    """Draw shots and sentences, and compute their frames."""
+    """Draw shots and sentences of the data pack."""
     sources = [telephone_task(data, seed, context_s=0.0), orders_task(data, seed, ORDER_WORDS, context_s=0.0)]
-    task = Task(
-        {w: s for t, _ in sources for w, s in t.shots.items()}, {n: s for t, _ in sources for n, s in t.spoken.items()}
-    )
     halves = [two_parts(t.spoken, seed, n) for (t, _), n in zip(sources, (n_telephone, n_orders), strict=True)]
     validation, test = ({name: truth for half in halves for name, truth in half[part].items()} for part in (0, 1))
-    audio: Audio = {n: a for _, files in sources for n, a in files.items() if n in validation or n in test}
-    shots = Shots(
-        {word: [front_end_frames(clip) for clip in clips] for word, clips in task.shots.items()},
-        [front_end_frames(noise) for noise in read_recordings(data / "noise" / "gsc_background")],
+    shots = {word: clips for task, _ in sources for word, clips in task.shots.items()}
+    audio = {name: files[name] for _, files in sources for name in files if name in validation or name in test}
+    return draw_of(shots, validation, test, audio, read_recordings(data / "noise" / "gsc_background"))
+
+
+def dailytalk_draw(tables: Path, audio: Path, background: Path) -> Draw:
+    """KWS-DailyTalk as it is published: nothing is drawn, only weights differ from seed to seed.
+
+    Args:
+        tables: folder of its CSV files.
+        audio: DailyTalk's data folder.
+        background: recordings without speech, of Speech Commands in the thesis.
+
+    Raises:
+        AudioError: a table or a sentence is missing or wrong.
+    """
+    files = find_sentences(audio)
+    shots: dict[str, list[Float32Array]] = {}
+    for clip in keyword_clips(read_annotations(tables / TRAIN_TABLE), files):
+        shots.setdefault(clip.word, []).append(clip.samples)
+    validation, test = (_spoken_of(tables / table, tables / listed) for table, listed in PART_TABLES)
+    missing = sorted((validation.keys() | test.keys()) - files.keys())
+    if missing:
+        raise AudioError(f"no audio of {', '.join(missing[:5])}", fix=f"name DailyTalk's data folder, not {audio}")
+    samples = {name: read_audio(files[name]) for name in (*validation, *test)}
+    return draw_of(shots, validation, test, samples, read_recordings(background))
+
+
+def _spoken_of(table: Path, listed: Path) -> Truth:
+    recordings = recordings_of(read_annotations(table), read_sentences(listed))
+    return {name: [Spoken(e.label, e.onset_s, e.offset_s) for e in events] for name, events in recordings.items()}
+
+
+def draw_of(
+    shots: Mapping[str, Sequence[Float32Array]],
+    validation: Truth,
+    test: Truth,
+    audio: Audio,
+    background: Sequence[Float32Array],
+) -> Draw:
+    """Compute the frames of everything."""
+    frames = Shots(
+        {word: [front_end_frames(clip) for clip in clips] for word, clips in shots.items()},
+        [front_end_frames(noise) for noise in background],
         SPEC.silence,
     )
-    frames = {name: front_end_frames(samples) for name, samples in audio.items()}
-    return Draw(task, audio, frames, shots, validation, test)
+    return Draw(shots, audio, {n: front_end_frames(a) for n, a in audio.items()}, frames, validation, test)
 
 
 def two_parts(spoken: Mapping[str, Sequence[Spoken]], seed: int, n_each: int) -> tuple[Truth, Truth]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,7 +14,7 @@ from edged.flow import SAMPLE_RATE_HZ, Float32Array
 from trainer.data.hfcc import HOP_SAMPLES, hfcc
 from trainer.data.keyword_segments import SEGMENT_FRAMES
 from trainer.evaluate.counts import Counts
-from trainer.evaluate.keyword_sets import Audio, Task
+from trainer.evaluate.keyword_sets import Audio
 from trainer.keyword_systems.decide import Evidence, SlidingSpotter, TemplateSpotter
 from trainer.keyword_systems.embedder import Shots, train_embedder
 from trainer.keyword_systems.recipe import SystemRecipe
@@ -30,14 +30,15 @@ class Draw:
     """One draw of shots with everything that systems share.
 
     Attributes:
+        clips: word -> shots, samples.
         audio: file -> samples, of both parts.
         frames: file -> front-end frames (n_frames, n_mels).
-        shot_audio: the shots' samples are in `task`; `shots` holds their frames and those of the background.
+        shots: frames of the clips, and of the background.
         validation: file -> truth, where limits are tuned.
         test: file -> truth.
     """
 
-    task: Task
+    clips: Mapping[str, Sequence[Float32Array]]
     audio: Audio
     frames: Mapping[str, Float32Array]
     shots: Shots
@@ -104,7 +105,7 @@ def _system(
 
 
 def _hfcc_system(draw: Draw) -> tuple[Spotter, Hear]:
-    templates = {word: [hfcc(shot) for shot in shots] for word, shots in draw.task.shots.items()}
+    templates = {word: [hfcc(shot) for shot in shots] for word, shots in draw.clips.items()}
     spotter = TemplateSpotter(templates, HOP_SAMPLES / SAMPLE_RATE_HZ)
     return spotter, lambda name: spotter.evidence(hfcc(draw.audio[name]))
 

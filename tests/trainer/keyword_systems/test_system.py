@@ -4,9 +4,7 @@ import numpy as np
 import pytest
 
 from tests.fakes.sounds import sentence, word
-from trainer.evaluate.keyword_sets import Task
 from trainer.evaluate.spotting import Spoken
-from trainer.keyword_systems.draw import two_parts
 from trainer.keyword_systems.embedder import Shots, training_set
 from trainer.keyword_systems.recipe import SystemRecipe
 from trainer.keyword_systems.system import SPEC, Draw, front_end_frames, run_system
@@ -30,7 +28,7 @@ def draw() -> Draw:
     )
     frames = {name: front_end_frames(samples) for name, samples in audio.items()}
     parts = [{n: spoken[n] for n in names} for names in (("0", "1"), ("2", "3"))]
-    return Draw(Task(clips, spoken), audio, frames, shots, *parts)
+    return Draw(clips, audio, frames, shots, *parts)
 
 
 def test_hfcc_finds_the_words(draw, tmp_path) -> None:
@@ -55,13 +53,6 @@ def test_reversed_segments_almost_double_the_classes(draw) -> None:
         for turned in (False, True)
     ]
     assert classes == [3, 5]
-
-
-def test_no_speaker_is_in_both_parts() -> None:
-    spoken = {f"s{speaker}_{take}.flac": [] for speaker in range(9) for take in range(7)}
-    first, second = two_parts(spoken, seed=0, n_each=20)
-    assert len(first) == len(second) == 20
-    assert not {n[:2] for n in first} & {n[:2] for n in second}
 
 
 def test_table_31_stands_beside_the_thesis(draw, tmp_path) -> None:
