@@ -40,7 +40,7 @@ class StopRequest:
 def stop_requests() -> Iterator[StopRequest]:
     """Notes SIGINT and SIGTERM instead of acting on them; the second one acts as if nobody listened.
 
-    Outside the main thread, which alone may listen, nothing is ever noted.
+    Outside the main thread, which alone may listen, nothing is ever noted, nor what the process was told to ignore.
     """
     request = StopRequest()
     if threading.current_thread() is not threading.main_thread():
@@ -50,10 +50,11 @@ def stop_requests() -> Iterator[StopRequest]:
     def note(number: int, frame: FrameType | None) -> None:
         del frame
         request.signal_number = number
-        for name in STOP_SIGNALS:
-            signal.signal(name, signal.default_int_handler)
+        for other in listened:
+            signal.signal(other, signal.default_int_handler)
 
-    before = {number: signal.signal(number, note) for number in STOP_SIGNALS}
+    listened = [number for number in STOP_SIGNALS if signal.getsignal(number) is not signal.SIG_IGN]
+    before = {number: signal.signal(number, note) for number in listened}
     try:
         yield request
     finally:
@@ -107,7 +108,7 @@ class RegularCheckpoints(Checkpoint):
         return by_steps or 0.0 < self._every_s <= time.monotonic() - self._saved_at_s
 
     def _save(self, trainer: pl.Trainer) -> None:
-        trainer.save_checkpoint(self._path)
+        trainer.save_checkpoint(self._path, weights_only=False)
         self._saved_at_s = time.monotonic()
 
 

@@ -11,6 +11,7 @@ from typing import Any
 from lightning.pytorch.loggers import Logger
 from lightning.pytorch.utilities import rank_zero_only
 
+from edged.errors import UsageError
 from trainer.files import write_whole
 
 METRICS = "metrics.csv"
@@ -61,6 +62,18 @@ class MetricsFile(Logger):
 
 
 def read_metrics(path: Path) -> list[dict[str, float]]:
-    """The rows of a metrics.csv, each with what it has of the columns."""
-    with path.open(newline="", encoding="utf-8") as handle:
-        return [{name: float(value) for name, value in row.items() if value} for row in csv.DictReader(handle)]
+    """The rows of a metrics.csv, each with what it has of the columns.
+
+    Raises:
+        UsageError: something else than numbers under a header with a step.
+    """
+    try:
+        with path.open(newline="", encoding="utf-8") as handle:
+            return [_numbers(row) for row in csv.DictReader(handle)]
+    except (ValueError, TypeError, KeyError, csv.Error) as error:
+        raise UsageError(f"{path}: not a table of metrics", fix="move it away; training does not need it") from error
+
+
+def _numbers(row: Mapping[str, str]) -> dict[str, float]:
+    numbers = {name: float(value) for name, value in row.items() if value}
+    return numbers | {"step": int(numbers["step"])} | ({"epoch": int(numbers["epoch"])} if "epoch" in numbers else {})

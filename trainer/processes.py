@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import inspect
 import os
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from lightning.pytorch.strategies import DDPStrategy, Strategy
 from lightning.pytorch.utilities import rank_zero_only
 from torch import distributed as dist
+from torch.nn.parallel import DistributedDataParallel
 
 START_METHODS: dict[str, Literal["popen", "spawn", "fork"]] = {
     "auto": "popen",
@@ -16,6 +18,12 @@ START_METHODS: dict[str, Literal["popen", "spawn", "fork"]] = {
     "ddp_spawn": "spawn",
     "ddp_fork": "fork",
 }
+
+_PARAMETERS = inspect.signature(DistributedDataParallel).parameters
+_NO_SYNC: dict[str, Any] = {
+    "forward_sync_buffers" if "forward_sync_buffers" in _PARAMETERS else "broadcast_buffers": False
+}
+"""The older name brings a warning from the torch that knows the newer one."""
 
 
 def counted_processes(devices: int, num_nodes: int) -> tuple[int, int]:
@@ -34,7 +42,7 @@ def strategy_of(name: str, n_processes: int) -> Strategy | str:
     """
     if n_processes == 1 or name not in START_METHODS:
         return name if n_processes > 1 else "auto"
-    return DDPStrategy(start_method=START_METHODS[name], broadcast_buffers=False)
+    return DDPStrategy(start_method=START_METHODS[name], **_NO_SYNC)
 
 
 def trains_on_gpu(accelerator: str) -> bool:

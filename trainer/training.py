@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import signal
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -146,6 +147,7 @@ def fit(
         StorageError: the run directory cannot be written.
         CheckpointError: `resume_from` cannot be read.
     """
+    logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)  # its hints are not for our users
     pl.seed_everything(settings.seed, workers=True, verbose=False)
     module = EmbeddingTraining(network, objective, settings)
     average = WeightAverage(settings.ema_decay) if settings.ema_decay else None

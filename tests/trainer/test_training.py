@@ -13,6 +13,7 @@ import torch
 from lightning.pytorch.callbacks import Callback
 from torch import Tensor
 
+from edged.errors import UsageError
 from tests.trainer import runs
 from trainer.checkpoints import (
     LAST_CHECKPOINT,
@@ -230,3 +231,20 @@ def test_the_average_is_what_the_loop_makes_it(tmp_path: Path) -> None:
             assert value == 2 * runs.STEPS_PER_EPOCH
         else:
             torch.testing.assert_close(value.double(), expected[name], rtol=1e-5, atol=1e-6)
+
+
+def test_an_ignored_signal_stays_ignored(tmp_path: Path) -> None:
+    """A run in the background of a script is not to end with the script's Ctrl-C."""
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        runs.train(runs.settings(tmp_path, max_epochs=1), callbacks=(InterruptAfter(1),))
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert epochs_done(read_checkpoint(tmp_path / LAST_CHECKPOINT)) == 1
+
+
+@pytest.mark.parametrize("content", ["epoch,step\n0,x\n", "epoch\n0\n", "step\n1,2\n", "step\nnan\n"])
+def test_damaged_metrics_are_named(content: str, tmp_path: Path) -> None:
+    (tmp_path / METRICS).write_text(content)
+    with pytest.raises(UsageError, match=METRICS):
+        read_metrics(tmp_path / METRICS)
