@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import lightning as pl
+import torch
 from torch import nn
 
 from edged.embed.bundle import Bundle, RepresentationSpec
@@ -20,8 +21,10 @@ from trainer.anomaly_bundle import embedding_representation, statistics_represen
 from trainer.anomaly_corpus import Sources, build_corpus
 from trainer.anomaly_recipe import UNTRAINED, AnomalyRecipe
 from trainer.anomaly_systems import build_network, build_objective, fit_standardisation, network_spec
-from trainer.checkpoints import latest_checkpoint, load_network
+from trainer.checkpoints import load_network
 from trainer.data.corpus import Corpus, noise_bank
+from trainer.processes import is_first_process
+from trainer.run_directory import RunDirectory
 from trainer.training import TrainingSettings, fit, training_loader
 
 
@@ -56,11 +59,11 @@ class AnomalyTrainingOptions:
     progress: bool = True
 
 
-def train_anomaly(options: AnomalyTrainingOptions) -> Bundle:
-    """Train and write the bundle.
+def train_anomaly(options: AnomalyTrainingOptions) -> Bundle | None:
+    """Train and write the bundle; of several processes that train together only the first has it.
 
     Raises:
-        UsageError: neither recordings nor synthetic machines to learn from.
+        UsageError: neither recordings nor synthetic machines to learn from, or a run directory that is taken.
         AudioError: recordings that cannot be used.
         ConfigError: a recipe without anything to train, or too few classes for its loss.
         BundleError: the exported network differs from the trained one.
@@ -71,17 +74,19 @@ def train_anomaly(options: AnomalyTrainingOptions) -> Bundle:
             f"network {recipe.network} makes no embedder", fix="compare it with `edged-train reproduce 9`"
         )
     pl.seed_everything(options.seed, workers=True, verbose=False)
+    run = RunDirectory.open(options.run_directory, _config(options), resume=options.resume)
     noises = options.sources.noises()
-    corpus = build_corpus(options.sources, recipe, noises, options.run_directory)
-    network = build_network(recipe)
+    corpus = build_corpus(options.sources, recipe, noises, run.path)
+    network = _laid_out(build_network(recipe), torch.channels_last)  # a quarter faster on a CPU
     fit_standardisation(network, recipe, corpus)
     bank = noise_bank(noises, network_spec(recipe).segment_samples)
     objective = build_objective(recipe, network, len(corpus.names), bank)
     loader = training_loader(
         corpus, recipe.batch_size, options.seed, balanced=recipe.balanced, accelerator=options.accelerator
     )
-    resume_from = latest_checkpoint(options.run_directory) if options.resume else None
-    fit(network, objective, loader, _settings(options), resume_from=resume_from)
+    fit(network, objective, loader, _settings(options), resume_from=run.checkpoint(resume=options.resume))
+    if not is_first_process():
+        return None
     training = _summary(options, corpus)
     return _write(options.out, recipe, network, training, version=options.version, card=options.card)
 
@@ -109,10 +114,15 @@ def _write(
         spec,
         representations(spec, recipe, int(network.dim)),  # type: ignore[arg-type]
         version=version,
-        network=network.cpu(),
+        network=_laid_out(network.cpu(), torch.contiguous_format),
         training=training,
         card=card,
     )
+
+
+def _laid_out(network: nn.Module, memory_format: torch.memory_format) -> nn.Module:
+    """The same weights, in another order in memory."""
+    return network.to(memory_format=memory_format)  # type: ignore[call-overload,no-any-return]
 
 
 def representations(spec: AnomalySpec, recipe: AnomalyRecipe, dim: int) -> tuple[RepresentationSpec, ...]:
@@ -137,6 +147,13 @@ def _settings(options: AnomalyTrainingOptions) -> TrainingSettings:
         num_nodes=options.num_nodes,
         progress=options.progress,
     )
+
+
+def _config(options: AnomalyTrainingOptions) -> dict[str, Any]:
+    """What results depend on."""
+    data, noise = (str(path) if path else None for path in (options.sources.data, options.sources.noise))
+    sources = {"data": data, "noise": noise, "exclude": list(options.sources.exclude)}
+    return {"recipe": options.recipe.model_dump(mode="json"), "seed": options.seed, **sources}
 
 
 def _summary(options: AnomalyTrainingOptions, corpus: Corpus) -> dict[str, Any]:

@@ -8,15 +8,21 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import soundfile as sf
-
 from edged.errors import AudioError, UsageError
 from edged.flow import Float32Array
 from trainer.anomaly_recipe import AnomalyRecipe
 from trainer.anomaly_systems import network_spec
 from trainer.data.check import usable
 from trainer.data.clips import NOT_FOR_TRAINING, read_recording, rms
-from trainer.data.corpus import Corpus, Labelled, recorded_segments, shared_corpus, synthetic_segments, write_corpus
+from trainer.data.corpus import (
+    Corpus,
+    Labelled,
+    most_segments,
+    recorded_segments,
+    shared_corpus,
+    synthetic_segments,
+    write_corpus,
+)
 from trainer.data.machine_clip import SUFFIXES, MachineClip, label_at
 from trainer.data.recordings import read_machine_data
 
@@ -119,5 +125,5 @@ def _most_segments(clips: Sequence[MachineClip], recipe: AnomalyRecipe, n_sample
     """An upper bound."""
     n_source, n_target, n_faulty = recipe.synthetic_clips
     per_machine = n_source + n_target + N_FAULTS * n_faulty
-    recorded = sum(1 + int(sf.info(clip.path).duration * 16_000) // n_samples for clip in clips)
+    recorded = sum(most_segments(clip.path, n_samples) for clip in clips)
     return recipe.synthetic_machines * per_machine + recorded * recipe.recorded_repeats

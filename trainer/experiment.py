@@ -24,8 +24,9 @@ from edged.features.anomaly import AnomalySpec, repeat_to_length
 from edged.flow import Float32Array
 from trainer.anomaly_recipe import UNTRAINED, AnomalyRecipe
 from trainer.anomaly_systems import build_network, build_objective, fit_standardisation, network_spec
+from trainer.checkpoints import forget_checkpoints, latest_checkpoint
 from trainer.data.clips import read_recording
-from trainer.data.corpus import Corpus, noise_bank, write_corpus
+from trainer.data.corpus import Corpus, most_segments, noise_bank, shared_corpus, write_corpus
 from trainer.data.machine_clip import MachineClip, label_at
 from trainer.data.torch_features import TorchAnomalyFeatures
 from trainer.training import TrainingSettings, fit, training_loader
@@ -94,6 +95,7 @@ class Experiment:
             return _read(path)
         result = self._train_and_embed(recipe, seed, path.parent)
         _write(path, result)
+        forget_checkpoints(path.parent)
         return result
 
     def _train_and_embed(self, recipe: AnomalyRecipe, seed: int, directory: Path) -> Embedded:
@@ -106,7 +108,8 @@ class Experiment:
             objective = build_objective(recipe, network, len(corpus.names), bank)
             fit_standardisation(network, recipe, corpus)
             loader = training_loader(corpus, recipe.batch_size, seed, balanced=recipe.balanced)
-            network = fit(network, objective, loader, self._settings(recipe, seed, directory)).network
+            settings = self._settings(recipe, seed, directory)
+            network = fit(network, objective, loader, settings, resume_from=latest_checkpoint(directory)).network
             centres, scale = _centres(objective), _scale(objective)
         vectors, clips = self._embed(network.cpu().eval(), network_spec(recipe))
         return Embedded(vectors, clips, centres, scale, corpus.names)
@@ -127,16 +130,25 @@ class Experiment:
         """Whole segments of the normal training clips with the classes of the recipe's level."""
         n_samples = network_spec(recipe).segment_samples
         if n_samples not in self.corpora:
-            self.corpora[n_samples] = self._write_corpus(n_samples)
+            self.corpora[n_samples] = self._stored_corpus(n_samples)
         raw = self.corpora[n_samples]
         labels = [label_at(self.clips[int(name)], recipe.classes) for name in np.array(raw.names)[raw.classes]]
         names = tuple(sorted(set(labels)))
         return Corpus(raw.signals, np.array([names.index(label) for label in labels], np.int64), names)
 
-    def _write_corpus(self, n_samples: int) -> Corpus:
-        cut = [(str(i), piece) for i in self.train for piece in _pieces(read_recording(self.clips[i].path), n_samples)]
+    def _stored_corpus(self, n_samples: int) -> Corpus:
+        """Segments named by the number of their clip; read from the recordings once."""
         path = self.directory / f"corpus-{n_samples}.npy"
-        return write_corpus(path, cut, len(cut), n_samples)
+        files = [(str(self.clips[i].path), self.clips[i].path.stat().st_size) for i in self.train]
+        key = hashlib.sha256(json.dumps(files).encode()).hexdigest()
+
+        def write() -> Corpus:
+            recordings = ((i, read_recording(self.clips[i].path)) for i in self.train)
+            cut = ((str(i), piece) for i, samples in recordings for piece in _pieces(samples, n_samples))
+            bound = sum(most_segments(self.clips[i].path, n_samples) for i in self.train)
+            return write_corpus(path, cut, bound, n_samples, key=key)
+
+        return shared_corpus(path, key, write)
 
     @torch.no_grad()
     def _embed(self, network: nn.Module, spec: AnomalySpec) -> tuple[Float32Array, NDArray[np.int64]]:

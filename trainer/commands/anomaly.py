@@ -72,4 +72,5 @@ def anomaly(
         progress=sys.stderr.isatty(),
     )
     bundle = train_anomaly(options)
-    typer.echo(f"{bundle.directory}: {bundle.label}", err=True)
+    if bundle is not None:
+        typer.echo(f"{bundle.directory}: {bundle.label}", err=True)
