@@ -22,15 +22,16 @@ from edged.features.mel import hz_to_mel, mel_to_hz
 from edged.flow import Float32Array, Float64Array, Segment
 from edged.score.anomaly import Part
 from trainer.explain.bundle_scorer import FittedBundle
+from trainer.explain.masks import FREQUENCY_CELLS
 
 NETWORK = "network"
 """Name of the network's contributions, whatever its outputs are called."""
 _STATISTICS_ORDERS = 64
-_NETWORK_ORDERS = 4
+_NETWORK_ORDERS = 16
 _BATCH = 16
 
 ScoreReplaced = Callable[[NDArray[np.bool_]], Float64Array]
-"""Which bands are replaced, bool (n, n_bands) -> anomaly scores (n,)."""
+"""Which bands, or groups of bands, are replaced, bool (n, n_bands) -> anomaly scores (n,)."""
 
 
 @dataclass(frozen=True)
@@ -75,9 +76,7 @@ def band_contributions(fitted: FittedBundle, segment: Segment, *, seed: int = 0)
         for part in fitted.parts("features")
         if part.name in fitted.spec.statistics
     }
-    if fitted.image_name:
-        found[NETWORK] = shapley_values(_network_scores(fitted, segment), n_mels, _NETWORK_ORDERS, rng)
-    return found
+    return found | ({NETWORK: _network_contributions(fitted, segment, rng)} if fitted.image_name else {})
 
 
 def shapley_values(scores_of: ScoreReplaced, n_bands: int, n_orders: int, rng: np.random.Generator) -> Float64Array:
@@ -112,17 +111,30 @@ def _statistics_scores(fitted: FittedBundle, part: Part, segment: Segment) -> Sc
     return scores_of
 
 
-def _network_scores(fitted: FittedBundle, segment: Segment) -> ScoreReplaced:
-    """Every bin of the image is replaced with the mel band it is nearest to."""
+def _network_contributions(fitted: FittedBundle, segment: Segment, rng: np.random.Generator) -> Float64Array:
+    """Neighbouring bands as groups, as fine as the masks of the map: every order costs a run of the network per group.
+
+    Each band gets the same share of its group's value.
+    """
+    n_mels = fitted.spec.n_mels
+    n_groups = min(FREQUENCY_CELLS, n_mels)
+    group_of_band = np.arange(n_mels) * n_groups // n_mels
+    values = shapley_values(_network_scores(fitted, segment, group_of_band), n_groups, _NETWORK_ORDERS, rng)
+    result: Float64Array = (values / np.bincount(group_of_band))[group_of_band]
+    return result
+
+
+def _network_scores(fitted: FittedBundle, segment: Segment, group_of_band: NDArray[np.intp]) -> ScoreReplaced:
+    """Every bin of the image is replaced with the group of the mel band it is nearest to."""
     name = fitted.image_name or ""
     image: Float32Array = segment.features[name]
-    band_of_bin = MelBands.of(fitted.spec).nearest(image_frequencies_hz(fitted.spec, name))
+    group_of_bin = group_of_band[MelBands.of(fitted.spec).nearest(image_frequencies_hz(fitted.spec, name))]
     scores_of_images = fitted.network_scores(segment)
 
     def scores_of(is_replaced: NDArray[np.bool_]) -> Float64Array:
         pieces = (is_replaced[start : start + _BATCH] for start in range(0, len(is_replaced), _BATCH))
         return np.concatenate(
-            [scores_of_images(np.where(piece[:, np.newaxis, band_of_bin], fitted.hidden, image)) for piece in pieces]
+            [scores_of_images(np.where(piece[:, np.newaxis, group_of_bin], fitted.hidden, image)) for piece in pieces]
         )
 
     return scores_of
