@@ -73,6 +73,7 @@ def train_anomaly(options: AnomalyTrainingOptions) -> Bundle | None:
         raise ConfigError(
             f"network {recipe.network} makes no embedder", fix="compare it with `edged-train reproduce 9`"
         )
+    options.sources.require_any(recipe)
     pl.seed_everything(options.seed, workers=True, verbose=False)
     run = RunDirectory.open(options.run_directory, _config(options), resume=options.resume)
     noises = options.sources.noises()

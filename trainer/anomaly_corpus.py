@@ -55,6 +55,15 @@ class Sources:
             return []
         return [c for c in read_machine_data(self.data) if c.for_training and not self._excludes(c.path)]
 
+    def require_any(self, recipe: AnomalyRecipe) -> None:
+        """Refuse to start without anything to learn from.
+
+        Raises:
+            UsageError: no normal training clips, and a recipe without synthetic machines.
+        """
+        if not recipe.synthetic_machines and not self.recordings():
+            raise UsageError("nothing to train on", fix="give --data, or a recipe with synthetic_machines")
+
     def noises(self) -> list[Float32Array]:
         """All audible background recordings but the excluded ones.
 
@@ -77,13 +86,10 @@ def build_corpus(sources: Sources, recipe: AnomalyRecipe, noises: Sequence[Float
     """Synthetic and recorded segments, stored in the run directory; what is stored there already is taken.
 
     Raises:
-        UsageError: neither recordings nor synthetic machines.
         AudioError: recordings that cannot be used; each is named.
     """
     path = directory / "corpus.npy"
     clips = sources.recordings()
-    if not clips and not recipe.synthetic_machines:
-        raise UsageError("nothing to train on", fix="give --data, or a recipe with synthetic_machines")
     n_samples, key = network_spec(recipe).segment_samples, _key(sources, recipe, clips)
 
     def segments() -> Iterator[Labelled]:

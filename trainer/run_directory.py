@@ -55,19 +55,25 @@ class RunDirectory:
         """Where the run goes on, if it does; see `latest_checkpoint`."""
         return latest_checkpoint(self.path) if resume else None
 
+    @property
+    def _has_checkpoint(self) -> bool:
+        return any((self.path / name).is_file() for name in NEWEST_FIRST)
+
     def _refuse_other(self, config: Mapping[str, Any]) -> None:
         if not (self.path / CONFIG).is_file():
             if any(entry.suffix != ".partial" for entry in _entries(self.path)):
                 fix = "name a new or empty directory with --run"
                 raise UsageError(f"{self.path}: holds files that are of no run", fix=fix)
             return
+        if not self._has_checkpoint:
+            return  # nothing was learned yet: a start that failed does not bind the next one
         changed = "; ".join(differences(_read(self.path / CONFIG), yaml.safe_load(yaml.safe_dump(dict(config)))))
         if changed:
             fix = "take the same recipe, data and seed, or another directory with --run"
             raise ConfigError(f"{self.path}: belongs to another run: {changed}", fix=fix)
 
     def _refuse_restart(self, resume: bool) -> None:
-        if not resume and any((self.path / name).is_file() for name in NEWEST_FIRST):
+        if not resume and self._has_checkpoint:
             fix = "add --resume to go on with it, or name another directory with --run"
             raise UsageError(f"{self.path}: holds a run already", fix=fix)
 

@@ -62,10 +62,17 @@ def test_a_stopped_run_can_be_exported(tmp_path: Path) -> None:
     ],
 )
 def test_mistakes_are_explained(
-    words: list[str], code: int, said: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    words: list[str],
+    code: int,
+    said: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
+    monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "argv", ["edged-train", *words])
     with pytest.raises(SystemExit) as stop:
         main()
     assert stop.value.code == code
     assert said in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())

@@ -49,6 +49,13 @@ def test_a_run_is_not_started_over_by_mistake(used: Path) -> None:
         RunDirectory.open(used, as_lists(CONFIG), resume=False)
 
 
+def test_a_start_that_failed_does_not_bind_the_next(tmp_path: Path) -> None:
+    """A run refused for a broken recording left its configuration, which refused the run without that recording."""
+    RunDirectory.open(tmp_path / "run", as_lists(CONFIG), resume=False)
+    RunDirectory.open(tmp_path / "run", {**as_lists(CONFIG), "seed": 1}, resume=False)
+    assert yaml.safe_load((tmp_path / "run" / "config.yaml").read_text())["seed"] == 1
+
+
 @pytest.mark.parametrize("resume", [True, False])
 def test_another_recipe_is_refused_by_its_fields(used: Path, resume: bool) -> None:
     other = {**as_lists(CONFIG), "recipe": {"batch_size": 16, "clips": [8, 6]}, "noise": "rain"}
