@@ -18,6 +18,7 @@ import typer
 from lightning.pytorch.callbacks import Callback
 from lightning.pytorch.profilers import Profiler
 from torch import Tensor
+from torch.utils.hooks import RemovableHandle
 
 LOADER, FRONT_END, NETWORK = "loader", "front end on the training device", "network"
 COLUMNS = {LOADER: "loader_share", FRONT_END: "front_end_share", NETWORK: "network_share"}
@@ -134,19 +135,20 @@ class Throughput(Callback):
         self._fetches = fetches
         self._clock: Clock = HostClock()
         self._pending: list[tuple[Any, Any, Any]] = []
+        self._hooks: list[RemovableHandle] = []
 
     def on_fit_start(self, trainer: pl.Trainer, pl_module: Any) -> None:
-        """Choose the clock, and notice when the network is called."""
+        """Choose the clock, and notice when the network is called, or one of its parts by itself."""
         del trainer
         self._clock = CudaClock() if pl_module.device.type == "cuda" else HostClock()
-        self._hook = pl_module.network.register_forward_pre_hook(self._on_network)
+        self._hooks = [part.register_forward_pre_hook(self._on_network) for part in pl_module.network.modules()]
         self._begin()
 
     def teardown(self, trainer: pl.Trainer, pl_module: Any, stage: str) -> None:
         """Leave the network as it was."""
         del trainer, pl_module, stage
-        if hasattr(self, "_hook"):
-            self._hook.remove()
+        for hook in self._hooks:
+            hook.remove()
 
     def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: Any) -> None:
         """Begin anew."""

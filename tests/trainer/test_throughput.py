@@ -43,9 +43,11 @@ class SlowCorpus(CorpusDataset):
 
 
 class SlowFrontEnd(runs.Objective):
+    """Calls the parts of the network one by one, as losses per branch do: nobody saw where the front end ended."""
+
     def forward(self, network, batch):
         wait()
-        return super().forward(network, batch)
+        return super().forward(network[0], batch)
 
 
 class SlowLayer(nn.Module):
