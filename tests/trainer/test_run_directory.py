@@ -80,10 +80,10 @@ def test_what_a_kill_left_in_the_first_moment_is_no_obstacle(tmp_path: Path) -> 
 
 
 @pytest.mark.parametrize("content", [b"{", b"- 1", b"\xff\xfe", b""])
-def test_a_damaged_configuration_is_named(tmp_path: Path, content: bytes) -> None:
-    (tmp_path / "config.yaml").write_bytes(content)
+def test_a_damaged_configuration_is_named(used: Path, content: bytes) -> None:
+    (used / "config.yaml").write_bytes(content)
     with pytest.raises(ConfigError, match=r"config.yaml"):
-        RunDirectory.open(tmp_path, as_lists(CONFIG), resume=True)
+        RunDirectory.open(used, as_lists(CONFIG), resume=True)
 
 
 def test_a_file_is_no_directory(tmp_path: Path) -> None:
