@@ -29,6 +29,7 @@ from trainer.keyword_recipe import GeneralRecipe, KeywordTrainingOptions
 from trainer.keyword_site import train_site
 from trainer.losses.running_speech import RunningSpeechObjective
 from trainer.models.speech_trunk import SpeechTrunk
+from trainer.run_directory import RunDirectory
 from trainer.training import fit
 
 ALIGNED_SHARE = 0.66
@@ -39,10 +40,11 @@ def train_keyword(options: KeywordTrainingOptions) -> Bundle:
     """Train and write the bundle.
 
     Raises:
-        UsageError: nothing to learn from.
+        UsageError: nothing to learn from, or a run directory that is taken.
         AudioError: recordings that cannot be used.
         BundleError: the exported network differs from the trained one.
     """
+    RunDirectory.open(options.run_directory, options.config(), resume=options.resume)
     pl.seed_everything(options.seed, workers=True, verbose=False)
     if isinstance(options.recipe, GeneralRecipe):
         return train_general(options, options.recipe)
@@ -135,6 +137,7 @@ class GeneralRun:
             objective,
             DataLoader(crops, batch_size=None),
             self.options.settings(name, epochs, rate_factor),
+            resume_from=self.options.checkpoint(name),
         )
 
     def bundle(self, material: Material) -> Bundle:

@@ -10,6 +10,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from edged.errors import ConfigError
+from trainer.checkpoints import latest_checkpoint
 from trainer.losses.tacos import ScaleRule
 from trainer.training import TrainingSettings
 
@@ -86,6 +87,7 @@ class KeywordTrainingOptions:
         shots: folder with a folder of clips per word, for an embedder of one site.
         background: folder of recordings without these words, for an embedder of one site.
         card: text of the bundle's card.
+        resume: go on with the run that the directory holds.
     """
 
     out: Path
@@ -98,7 +100,18 @@ class KeywordTrainingOptions:
     version: str = "1.0.0"
     card: str = ""
     accelerator: str = "auto"
+    resume: bool = False
     progress: bool = True
+
+    def config(self) -> dict[str, object]:
+        """What results depend on, for the run directory."""
+        sources = {"data": self.data, "shots": self.shots, "background": self.background}
+        paths = {name: str(path) if path else None for name, path in sources.items()}
+        return {"recipe": self.recipe.model_dump(mode="json"), "seed": self.seed, **paths}
+
+    def checkpoint(self, name: str) -> Path | None:
+        """Where a stage of the run goes on, if it does; a finished one is only loaded."""
+        return latest_checkpoint(self.run_directory / name) if self.resume else None
 
     def settings(self, name: str, max_epochs: int, rate_factor: float = 1.0) -> TrainingSettings:
         """Settings of one run below the run directory."""

@@ -47,7 +47,8 @@ def train_site(options: KeywordTrainingOptions, recipe: SiteRecipe) -> Bundle:
         n_classes, n_positions, recipe.n_centres, position_weight=recipe.position_weight, scale_rule=recipe.scale_rule
     )
     loader = DataLoader(dataset, recipe.batch_size, shuffle=True, drop_last=False)
-    fit(network, SegmentObjective(loss, spec.silence), loader, options.settings("site", recipe.max_epochs))
+    settings = options.settings("site", recipe.max_epochs)
+    fit(network, SegmentObjective(loss, spec.silence), loader, settings, resume_from=options.checkpoint("site"))
     network = network.cpu().eval()
     speech = np.concatenate([embed_signal(network, samples, spec) for samples in background])
     words = sorted({clip.word for clip in clips})

@@ -57,7 +57,8 @@ class RunDirectory:
 
     @property
     def _has_checkpoint(self) -> bool:
-        return any((self.path / name).is_file() for name in NEWEST_FIRST)
+        """Of the run, or of one of its stages."""
+        return any(any(self.path.glob(place)) for name in NEWEST_FIRST for place in (name, f"*/{name}"))
 
     def _refuse_other(self, config: Mapping[str, Any]) -> None:
         if not (self.path / CONFIG).is_file():

@@ -47,7 +47,13 @@ def test_an_embedder_of_one_site(tmp_path):
     with pytest.raises(UsageError, match="--background"):
         train_keyword(options_of(tmp_path, recipe, shots=tmp_path / "shots"))
     train_keyword(options_of(tmp_path, recipe, shots=tmp_path / "shots", background=tmp_path / "talk"))
-    assert check_bundle(tmp_path / "bundle").manifest.training["words"] == ["down", "up"]
+    bundle = check_bundle(tmp_path / "bundle")
+    assert bundle.manifest.training["words"] == ["down", "up"]
+    given = {"shots": tmp_path / "shots", "background": tmp_path / "talk"}
+    with pytest.raises(UsageError, match="holds a run already"):
+        train_keyword(options_of(tmp_path, recipe, **given))
+    resumed = train_keyword(options_of(tmp_path, recipe, resume=True, **given))
+    assert resumed.manifest.files["model.onnx"] == bundle.manifest.files["model.onnx"]
 
 
 @pytest.mark.skipif("espeak-ng" not in available_engines(), reason="espeak-ng is not installed: apt install espeak-ng")

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from trainer.commands.options import EpochsOption, OutOption, RunOption, SeedOption, run_directory
+from trainer.commands.options import EpochsOption, OutOption, ResumeOption, RunOption, SeedOption, run_directory
 
 
 def keyword(
@@ -30,6 +30,7 @@ def keyword(
     epochs: EpochsOption = None,
     seed: SeedOption = 0,
     run: RunOption = None,
+    resume: ResumeOption = False,
     card: Annotated[Path | None, typer.Option("--card", help="Text file that becomes the bundle's card.")] = None,
 ) -> None:
     """Train an embedder for spoken words and write a bundle that `edged` runs.
@@ -51,6 +52,7 @@ def keyword(
         shots=shots,
         background=background,
         seed=seed,
+        resume=resume,
         card=card.read_text(encoding="utf-8") if card else "",
         progress=sys.stderr.isatty(),
     )
