@@ -10,18 +10,16 @@ from pathlib import Path
 import numpy as np
 
 from edged.errors import ConfigError
-from trainer.anomaly_recipe import parse_recipe
+from trainer.anomaly_recipe import AnomalyRecipe, parse_recipe
 from trainer.backends.ensemble import summed_scores
 from trainer.evaluate.counts import decided
 from trainer.evaluate.f1_ev import optimal_threshold
 from trainer.evaluate.judged import JudgedSection, mean_figures
 from trainer.evaluate.thresholds import thresholds
 from trainer.experiment import Experiment
+from trainer.files import write_whole
 from trainer.judging import Judge
 from trainer.recipe_files import Table, TableRow
-
-RowRunner = Callable[[TableRow, int], Mapping[str, float]]
-"""(row, seed) -> figures."""
 
 RESULTS = "results.json"
 
@@ -47,78 +45,77 @@ class RowResult:
     failure: str = ""
 
 
-@dataclass(frozen=True)
-class Overrides:
-    """What is changed in every row to fit the data or the time at hand; said in the result's heading."""
-
-    recipe: Mapping[str, object]
-
-    def recipe_of(self, row: TableRow) -> dict[str, object]:
-        """The row's fields with the changes, those that the row itself sets excepted where they are its point."""
-        return {**row.recipe, **self.recipe}
+RunRow = Callable[[TableRow, Mapping[str, object]], RowResult]
+"""Runs one row with a recipe's fields, with every seed."""
 
 
 def reproduce(
     table: Table,
-    experiment: Experiment,
-    seeds: Sequence[int],
-    overrides: Overrides,
+    run_row: RunRow,
+    directory: Path,
+    changes: Mapping[str, object],
     *,
     only: Sequence[str] = (),
     done: Callable[[RowResult], None] = lambda _: None,
 ) -> list[RowResult]:
-    """Every row with every seed; a row that cannot run says why and does not stop the others.
+    """Every row; one that cannot run says why and does not stop the others.
 
     Args:
+        run_row: of the table's kind, see `AnomalyRows`.
+        directory: `TABLE.results.json` is written there after every row.
+        changes: recipe fields that are changed in every row to fit the data or the time at hand.
         only: names of rows; all when empty.
         done: told of every finished row, so that a long run shows what it has.
 
     Raises:
-        ConfigError: an unknown row, or a table of another kind.
+        ConfigError: an unknown row.
     """
-    if table.kind not in {"anomaly", "thresholds"}:
-        raise ConfigError(f"{table.name} is of kind '{table.kind}'", fix="see `edged-train reproduce --help`")
     unknown = set(only) - {row.name for row in table.rows}
     if unknown:
         raise ConfigError(f"{table.name} has no row {', '.join(sorted(unknown))}")
-    results = []
+    results: list[RowResult] = []
     for row in table.rows:
-        if not only or row.name in only:
-            results.append(_run_row(table, row, experiment, seeds, overrides))
-            done(results[-1])
-            write_results(experiment.directory / f"{table.name}.{RESULTS}", table, results, seeds, overrides)
+        if only and row.name not in only:
+            continue
+        try:
+            results.append(run_row(row, {**row.recipe, **changes}))
+        except (ConfigError, FloatingPointError) as error:
+            results.append(RowResult(row.name, row.label, {}, {}, row.thesis, failure=str(error)))
+        done(results[-1])
+        write_results(directory / f"{table.name}.{RESULTS}", table, results, changes)
     return results
 
 
-def _run_row(
-    table: Table, row: TableRow, experiment: Experiment, seeds: Sequence[int], overrides: Overrides
-) -> RowResult:
-    try:
-        judged = [_judged(table, row, experiment, seed, overrides) for seed in seeds]
-    except (ConfigError, FloatingPointError) as error:
-        return RowResult(row.name, row.label, {}, {}, row.thesis, failure=str(error))
-    per_seed = [_figures(table, row, sections) for sections in judged]
-    names = [name for name in table.figures if name in per_seed[0]]
-    figures = {name: tuple(one[name] for one in per_seed) for name in names}
-    ensemble = _figures(table, row, summed(judged)) if len(seeds) > 1 and table.kind == "anomaly" else {}
-    return RowResult(row.name, row.label, figures, ensemble, row.thesis)
+@dataclass(frozen=True)
+class AnomalyRows:
+    """Runs rows of the kinds ``anomaly`` and ``thresholds``."""
 
+    table: Table
+    experiment: Experiment
+    seeds: Sequence[int]
 
-def _judged(
-    table: Table, row: TableRow, experiment: Experiment, seed: int, overrides: Overrides
-) -> list[JudgedSection]:
-    recipe = parse_recipe(f"{table.name}/{row.name}", dict(overrides.recipe_of(row)))
-    embedded = experiment.embedded(recipe, seed)
-    if not np.isfinite(embedded.vectors).all():
-        raise FloatingPointError("diverged: the embeddings are not finite")
-    with_normal_scores = table.kind == "thresholds"
-    return Judge(experiment.clips, embedded, row.backend, recipe.classes, with_normal_scores).sections()
+    def __call__(self, row: TableRow, fields: Mapping[str, object]) -> RowResult:
+        """See `RunRow`."""
+        recipe = parse_recipe(f"{self.table.name}/{row.name}", dict(fields))
+        judged = [self._judged(row, recipe, seed) for seed in self.seeds]
+        per_seed = [self._figures(row, sections) for sections in judged]
+        names = [name for name in self.table.figures if name in per_seed[0]]
+        figures = {name: tuple(one[name] for one in per_seed) for name in names}
+        is_ensemble = len(judged) > 1 and self.table.kind == "anomaly"
+        ensemble = self._figures(row, summed(judged)) if is_ensemble else {}
+        return RowResult(row.name, row.label, figures, ensemble, row.thesis)
 
+    def _judged(self, row: TableRow, recipe: AnomalyRecipe, seed: int) -> list[JudgedSection]:
+        embedded = self.experiment.embedded(recipe, seed)
+        if not np.isfinite(embedded.vectors).all():
+            raise FloatingPointError("diverged: the embeddings are not finite")
+        with_normal_scores = self.table.kind == "thresholds"
+        return Judge(self.experiment.clips, embedded, row.backend, recipe.classes, with_normal_scores).sections()
 
-def _figures(table: Table, row: TableRow, sections: Sequence[JudgedSection]) -> Mapping[str, float]:
-    if table.kind == "thresholds":
-        return {"f1": float(np.mean([threshold_f1(section, row.name) for section in sections]))}
-    return mean_figures(sections, harmonic=table.harmonic)
+    def _figures(self, row: TableRow, sections: Sequence[JudgedSection]) -> Mapping[str, float]:
+        if self.table.kind == "thresholds":
+            return {"f1": float(np.mean([threshold_f1(section, row.name) for section in sections]))}
+        return mean_figures(sections, harmonic=self.table.harmonic)
 
 
 def threshold_f1(section: JudgedSection, method: str) -> float:
@@ -150,20 +147,11 @@ def summed(systems: Sequence[Sequence[JudgedSection]]) -> list[JudgedSection]:
     ]
 
 
-def write_results(
-    path: Path, table: Table, results: Sequence[RowResult], seeds: Sequence[int], overrides: Overrides
-) -> None:
-    """Everything as JSON, written beside and renamed."""
-    content = {
-        "table": table.name,
-        "title": table.title,
-        "seeds": list(seeds),
-        "overrides": dict(overrides.recipe),
-        "rows": [asdict(result) for result in results],
-    }
-    beside = path.with_name(f".{path.name}")
-    beside.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
-    beside.replace(path)
+def write_results(path: Path, table: Table, results: Sequence[RowResult], changes: Mapping[str, object]) -> None:
+    """Everything as JSON."""
+    rows = [asdict(result) for result in results]
+    content = {"table": table.name, "title": table.title, "changes": dict(changes), "rows": rows}
+    write_whole(path, (json.dumps(content, indent=1) + "\n").encode())
 
 
 def markdown(table: Table, results: Sequence[RowResult]) -> str:

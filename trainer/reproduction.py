@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +13,25 @@ import yaml
 from edged.errors import ConfigError, UsageError
 from trainer.data.recordings import read_machine_data
 from trainer.experiment import Experiment
-from trainer.recipe_files import Table
-from trainer.reproduce import Overrides, RowResult, markdown, reproduce
+from trainer.recipe_files import Table, TableRow
+from trainer.reproduce import AnomalyRows, RowResult, RunRow, markdown, reproduce
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What a table is to be run on.
+
+    Attributes:
+        data: recordings, in the form that the table's kind takes.
+        run: directory of what is trained.
+        seeds: one trial each.
+        progress: whether bars are shown.
+    """
+
+    data: Path
+    run: Path
+    seeds: Sequence[int]
+    progress: bool = False
 
 
 def run_table(
@@ -36,8 +54,46 @@ def run_table(
     if data is None:
         raise UsageError("no data to run the table on", fix="give --data; `edged-train plant` makes a synthetic set")
     run.mkdir(parents=True, exist_ok=True)
-    experiment = Experiment(tuple(read_machine_data(data)), run, progress=progress)
-    return reproduce(table, experiment, seeds, Overrides(parse_changes(changes)), only=rows, done=_tell)
+    run_row = KINDS[table.kind](table, Asked(data, run, seeds, progress))
+    return reproduce(table, run_row, run, parse_changes(changes), only=rows, done=_tell)
+
+
+def _anomaly(table: Table, asked: Asked) -> RunRow:
+    """`data`: whatever `read_machine_data` takes."""
+    clips = tuple(read_machine_data(asked.data))
+    return AnomalyRows(table, Experiment(clips, asked.run, progress=asked.progress), asked.seeds)
+
+
+def _open_set(_: Table, asked: Asked) -> RunRow:
+    """`data`: a folder of clips per class."""
+    from trainer.open_set.reproduce import reproduce_open_set
+
+    def run_row(row: TableRow, fields: Mapping[str, object]) -> RowResult:
+        figures = reproduce_open_set(asked.data, fields, asked.seeds, asked.run, progress=asked.progress)
+        return RowResult(row.name, row.label, figures, {}, row.thesis)
+
+    return run_row
+
+
+def _keyword(table: Table, asked: Asked) -> RunRow:
+    """`data`: speech and noise in the layout of `trainer.keyword_systems.draw`."""
+    from trainer.keyword_systems.reproduce import system_figures
+
+    def run_row(row: TableRow, fields: Mapping[str, object]) -> RowResult:
+        place = asked.run / row.name
+        per_seed = [system_figures(asked.data, fields, seed, place / str(seed), asked.progress) for seed in asked.seeds]
+        figures = {name: tuple(one[name] for one in per_seed) for name in table.figures}
+        return RowResult(row.name, row.label, figures, {}, row.thesis)
+
+    return run_row
+
+
+KINDS: dict[str, Callable[[Table, Asked], RunRow]] = {
+    "anomaly": _anomaly,
+    "thresholds": _anomaly,
+    "open-set": _open_set,
+    "keyword": _keyword,
+}
 
 
 def parse_changes(changes: Sequence[str]) -> dict[str, Any]:

@@ -17,7 +17,7 @@ from trainer.evaluate.judged import JudgedSection
 from trainer.experiment import EMBEDDED, Embedded, Experiment, stream_segments, training_key
 from trainer.judging import Judge
 from trainer.recipe_files import load_table
-from trainer.reproduce import Overrides, markdown, reproduce, summed, threshold_f1
+from trainer.reproduce import AnomalyRows, markdown, reproduce, summed, threshold_f1
 from trainer.reproduction import parse_changes, run_table
 
 SMALL = {"network": "spectrum", "segment_s": 1.0, "max_epochs": 1, "batch_size": 4, "n_centres": 2, "branch_dim": 16}
@@ -48,7 +48,7 @@ def test_rows_share_a_training_and_results_are_kept(data: Path, tmp_path: Path) 
     experiment = Experiment(tuple(read_machine_data(data)), tmp_path, accelerator="cpu")
     rows = ["softmax", "plda", "cosine-to-mean", "gaussian-full", "lof"]
     table = load_table("6")
-    results = reproduce(table, experiment, [0, 1], Overrides(SMALL), only=rows)
+    results = reproduce(table, AnomalyRows(table, experiment, [0, 1]), tmp_path, SMALL, only=rows)
     assert [result.name for result in results] == rows
     assert not any(result.failure for result in results)
     assert all(0.0 <= value <= 1.0 for result in results for value in result.figures["auc"])
@@ -76,8 +76,8 @@ def test_thresholds_take_left_out_normal_scores(data: Path, tmp_path: Path) -> N
 
 def test_a_row_that_cannot_run_says_why(data: Path, tmp_path: Path) -> None:
     experiment = Experiment(tuple(read_machine_data(data)), tmp_path, accelerator="cpu")
-    changed = Overrides(SMALL | {"classes": "none"})
-    (result,) = reproduce(load_table("25"), experiment, [0], changed, only=["adacos"])
+    run_row, changes = AnomalyRows(load_table("25"), experiment, [0]), SMALL | {"classes": "none"}
+    (result,) = reproduce(load_table("25"), run_row, tmp_path, changes, only=["adacos"])
     assert "1 classes are too few" in result.failure
     assert result.failure in markdown(load_table("25"), [result])
 
@@ -85,7 +85,7 @@ def test_a_row_that_cannot_run_says_why(data: Path, tmp_path: Path) -> None:
 def test_what_cannot_be_asked_for(data: Path, tmp_path: Path) -> None:
     experiment = Experiment(tuple(read_machine_data(data)), tmp_path)
     with pytest.raises(ConfigError, match="no row dream"):
-        reproduce(load_table("5"), experiment, [0], Overrides({}), only=["dream"])
+        reproduce(load_table("5"), AnomalyRows(load_table("5"), experiment, [0]), tmp_path, {}, only=["dream"])
     with pytest.raises(UsageError, match="no data"):
         run_table(load_table("5"), None, tmp_path, seeds=[0])
     with pytest.raises(ConfigError, match="name=value"):

@@ -16,6 +16,7 @@ from edged.features.anomaly import AnomalySpec
 from edged.features.mel import mel_weights
 from edged.features.spectrogram import hann
 from edged.features.spectrum import first_bin
+from trainer.precision import in_float32
 
 
 class TorchAnomalyFeatures(nn.Module):
@@ -31,6 +32,7 @@ class TorchAnomalyFeatures(nn.Module):
         self.register_buffer("window", torch.tensor(hann(spec.n_fft)), persistent=False)
         self.register_buffer("mel", torch.tensor(weights), persistent=False)
 
+    @in_float32
     @torch.no_grad()
     def forward(self, signals: Tensor) -> tuple[Tensor, ...]:
         """Features of whole segments: float32 (batch, segment_samples)."""

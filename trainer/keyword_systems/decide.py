@@ -126,6 +126,8 @@ class SlidingSpotter:
         found: list[Spotted] = []
         for index, (word, width) in enumerate(zip(self.words, self._widths, strict=True)):
             column = evidence.distances[:, index]
+            if column.min() >= limits[index]:
+                continue
             for first, last in _runs(median_filtered(column < limits[index], width)):
                 onset_s = max(0.0, first * self._hop_s - self._half_s)
                 offset_s = last * self._hop_s + self._half_s

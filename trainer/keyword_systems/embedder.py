@@ -58,7 +58,15 @@ def train_embedder(recipe: SystemRecipe, shots: Shots, seed: int, run_directory:
     loss = (
         AdaCos(n_classes, DIM)
         if is_sliding
-        else TACos(n_classes, n_positions, recipe.n_centres, DIM, recipe.position_weight, scale_rule=recipe.scale_rule)
+        else TACos(
+            n_classes,
+            n_positions,
+            recipe.n_centres,
+            DIM,
+            recipe.position_weight,
+            scale_rule=recipe.scale_rule,
+            unit_centres=True,
+        )
     )
     sampler = RandomSampler(dataset, replacement=True, num_samples=recipe.steps * recipe.batch_size)
     settings = TrainingSettings(

@@ -13,6 +13,7 @@ from torch.nn import functional as F
 from trainer.losses.adacos import adacos_loss, adaptive_scale
 from trainer.losses.running_scale import RunningScale
 from trainer.losses.subcluster_adacos import initial_scale
+from trainer.precision import in_float32
 
 N_BASIS = 32
 """Basis vectors per class of the experiments (5.6.2)."""
@@ -64,6 +65,7 @@ class AdaProj(nn.Module):
         self.bases = nn.Parameter(F.normalize(torch.randn(n_classes, n_basis, dim), dim=2), requires_grad=trainable)
         self.scale = RunningScale(initial_scale(n_classes, 1), adaptive_scale)
 
+    @in_float32
     def forward(self, embeddings: Tensor, labels: Tensor) -> Tensor:
         """(batch, dim), (batch, n_classes) -> scalar; in training the scale is updated first."""
         cosines = subspace_cosines(embeddings, self.bases)

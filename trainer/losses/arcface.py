@@ -8,6 +8,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from trainer.precision import in_float32
+
 EPSILON = 1e-6
 """Cosines stay this far from +-1, where the angle has no derivative."""
 
@@ -63,6 +65,7 @@ class ArcFace(nn.Module):
         self.centres = nn.Parameter(F.normalize(torch.randn(n_classes, dim), dim=1))
         self.scale, self.margin_rad = scale, margin_rad
 
+    @in_float32
     def forward(self, embeddings: Tensor, labels: Tensor) -> Tensor:
         """(batch, dim), (batch, n_classes) -> scalar."""
         return arcface_loss(class_cosines(embeddings, self.centres), labels, self.scale, self.margin_rad)

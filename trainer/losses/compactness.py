@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from trainer.losses.cross_entropy import SoftmaxCrossEntropy
+from trainer.precision import in_float32
 
 
 def compactness_loss(embeddings: Tensor, centre: Tensor) -> Tensor:
@@ -53,6 +54,7 @@ class Compactness(nn.Module):
         super().__init__()
         self.register_buffer("centres", F.normalize(torch.randn(n_classes, dim), dim=1))
 
+    @in_float32
     def forward(self, embeddings: Tensor, labels: Tensor) -> Tensor:
         """(batch, dim), (batch, n_classes) -> scalar."""
         return intra_class_compactness_loss(F.normalize(embeddings, dim=1), self.centres, labels)
@@ -73,6 +75,7 @@ class CompactnessCrossEntropy(nn.Module):
         self.compactness = Compactness(n_classes, dim)
         self.cross_entropy = SoftmaxCrossEntropy(n_classes, dim)
 
+    @in_float32
     def forward(self, embeddings: Tensor, labels: Tensor) -> Tensor:
         """(batch, dim), (batch, n_classes) -> scalar, the plain sum of both losses."""
         loss: Tensor = self.compactness(embeddings, labels) + self.cross_entropy(embeddings, labels)

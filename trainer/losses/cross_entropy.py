@@ -11,6 +11,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from trainer.precision import in_float32
+
 
 def softmax_cross_entropy(logits: Tensor, labels: Tensor) -> Tensor:
     """Mean of -sum_j lab_j log softmax(logits)_j, with softmax as in eq. 5.
@@ -40,6 +42,7 @@ class SoftmaxCrossEntropy(nn.Module):
         super().__init__()
         self.weight = nn.Parameter(torch.randn(n_classes, dim) / math.sqrt(dim))
 
+    @in_float32
     def forward(self, embeddings: Tensor, labels: Tensor) -> Tensor:
         """(batch, dim), (batch, n_classes) -> scalar."""
         return softmax_cross_entropy(F.linear(embeddings, self.weight), labels)

@@ -13,8 +13,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from trainer.losses.precision import in_float32
 from trainer.losses.running_scale import of_all_processes
+from trainer.precision import in_float32
 
 UNMIXED_BATCHES = 10
 """So many first batches without a mixed-up sample mean that there is no mixup."""

@@ -9,9 +9,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from trainer.losses.precision import in_float32
 from trainer.losses.running_scale import of_all_processes
 from trainer.losses.subcluster_adacos import adaptive_scale as subcluster_scale
+from trainer.precision import in_float32
 
 ScaleRule = Literal["adacos", "subcluster"]
 
@@ -98,6 +98,8 @@ class TACos(nn.Module):
         scale_rule: ``subcluster`` is the thesis's (eqs. 38-40, the positions of a keyword as its centres): it counts
             the own keyword among all pairs and grows without bound once the centres that are trained fit well.
             ``adacos`` (eqs. 10, 11) leaves the own keyword out.
+        unit_centres: begin with centres of length one. Only their directions count, and Adam's steps turn them the
+            faster the shorter they are: those of a normal draw (length sqrt(dim)) hardly move in a short training.
     """
 
     scale: Tensor
@@ -111,10 +113,12 @@ class TACos(nn.Module):
         position_weight: float = 1.0,
         *,
         scale_rule: ScaleRule = "adacos",
+        unit_centres: bool = False,
     ) -> None:
         super().__init__()
         self._next_scale = subcluster_scale if scale_rule == "subcluster" else adaptive_scale
-        self.centres = nn.Parameter(torch.randn(n_keywords, n_positions, n_centres, dim))
+        centres = torch.randn(n_keywords, n_positions, n_centres, dim)
+        self.centres = nn.Parameter(F.normalize(centres, dim=-1) if unit_centres else centres)
         self.position_weight = position_weight
         first = math.sqrt(2.0) * math.log(max(2, n_keywords * n_positions - 1))
         self.register_buffer("scale", torch.tensor(first))

@@ -13,6 +13,7 @@ from trainer.losses.adacos import adacos_loss, adaptive_scale
 from trainer.losses.running_scale import RunningScale
 from trainer.losses.subcluster_adacos import initial_scale
 from trainer.losses.tacos import tacos_similarity
+from trainer.precision import in_float32
 
 
 def framewise_cosines(embeddings: Tensor, centres: Tensor) -> Tensor:
@@ -44,6 +45,7 @@ class TwoDimensionalAdaCos(nn.Module):
         self.centres = nn.Parameter(torch.randn(n_keywords, n_centres, dim))
         self.scale = RunningScale(initial_scale(n_keywords, 1), adaptive_scale)
 
+    @in_float32
     def forward(self, embeddings: Tensor, labels: Tensor) -> Tensor:
         """(batch, n_frames, dim), (batch, n_keywords) -> scalar; in training the scale is updated first."""
         cosines = framewise_cosines(embeddings, self.centres)

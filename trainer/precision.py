@@ -1,4 +1,7 @@
-"""Losses in float32 under mixed precision: the scale multiplies the cosines, and with them the rounding of 16 bits."""
+"""Losses and features in float32 under mixed precision.
+
+A scale multiplies the cosines, and with them the rounding of 16 bits; a log-mel in 16 bits is off by a quarter of a dB.
+"""
 
 from __future__ import annotations
 
