@@ -34,8 +34,8 @@ N_FOLDS = 5
 SILENCE_DBFS = -200.0
 MAX_NAMES = 8
 FOLD_NOTE = (
-    f"no normal test clips; the enrolled ones are judged in up to {N_FOLDS} folds of neighbours. Thresholds come from the "
-    "same clips, so their false alarm rates are optimistic"
+    f"no normal test clips; the enrolled ones are judged in up to {N_FOLDS} folds of neighbours. Thresholds come from "
+    "the same clips, so their false alarm rates are optimistic"
 )
 
 
