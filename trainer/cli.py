@@ -7,22 +7,34 @@ import sys
 import typer
 
 from edged.errors import EdgedError
+from trainer.commands.align import align
 from trainer.commands.anomaly import anomaly
+from trainer.commands.check import check
+from trainer.commands.evaluate import evaluate
+from trainer.commands.explain import explain
 from trainer.commands.export import export
 from trainer.commands.keyword import keyword
+from trainer.commands.plant import plant
+from trainer.commands.reproduce import reproduce
 
 app = typer.Typer(
     name="edged-train",
-    help="Trains the embedding networks that edged runs, and exports them as verified bundles.",
+    help="Trains the networks that edged runs, judges and explains them, and exports them as verified bundles.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode="markdown",
 )
 
+app.command()(check)
 app.command()(anomaly)
 app.command()(keyword)
 app.command()(export)
+app.command()(evaluate)
+app.command()(explain)
+app.command()(reproduce)
+app.command()(align)
+app.command()(plant)
 
 
 def main() -> None:
