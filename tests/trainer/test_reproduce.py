@@ -7,18 +7,20 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile as sf
+from typer.testing import CliRunner
 
 from edged.errors import AudioError, ConfigError, UsageError
 from edged.features.anomaly import AnomalySpec, clip_segments
 from trainer.anomaly_recipe import parse_recipe
+from trainer.cli import app
 from trainer.data.machine_clip import MachineClip
 from trainer.data.recordings import read_machine_data
 from trainer.evaluate.judged import JudgedSection
 from trainer.experiment import EMBEDDED, Embedded, Experiment, stream_segments, training_key
 from trainer.judging import Judge
-from trainer.recipe_files import load_table
+from trainer.recipe_files import load_table, table_names
 from trainer.reproduce import AnomalyRows, markdown, reproduce, summed, threshold_f1
-from trainer.reproduction import parse_changes, run_table
+from trainer.reproduction import KINDS, parse_changes, run_table
 
 SMALL = {"network": "spectrum", "segment_s": 1.0, "max_epochs": 1, "batch_size": 4, "n_centres": 2, "branch_dim": 16}
 
@@ -143,3 +145,19 @@ def test_f1_of_a_threshold() -> None:
     assert threshold_f1(replace(one, normal_scores=np.array([3.0, 3.0])), "sd") == pytest.approx(2 / 3)
     with pytest.raises(ConfigError, match="no threshold method 'magic'"):
         threshold_f1(one, "magic")
+
+
+def test_every_table_has_something_that_runs_it() -> None:
+    assert {load_table(name).kind for name in table_names()} <= set(KINDS)
+    listed = CliRunner().invoke(app, ["reproduce", "list"]).output
+    assert all(f"{name}: " in listed for name in table_names())
+
+
+def test_the_command_prints_ours_beside_the_thesis(data: Path, tmp_path: Path) -> None:
+    words = ["reproduce", "9", "--data", str(data), "--run", str(tmp_path), "--seeds", "1"]
+    words += ["--row", "temporal-mean", "--set", "segment_s=1.0"]
+    result = CliRunner().invoke(app, words)
+    assert result.exit_code == 0, result.output
+    assert "80.9" in result.output  # the thesis's AUC of the temporal mean
+    rows = json.loads(CliRunner().invoke(app, [*words, "--json"]).stdout)
+    assert rows[0]["figures"]["auc"][0] > 0.9
