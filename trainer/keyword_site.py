@@ -44,7 +44,12 @@ def train_site(options: KeywordTrainingOptions, recipe: SiteRecipe) -> Bundle:
     dataset, n_classes, n_positions = training_set(clips, background, recipe, spec, options.seed)
     network = TemporalResNet(crop=(CONTEXT_FRAMES, CONTEXT_FRAMES), width=recipe.width)
     loss = TACos(
-        n_classes, n_positions, recipe.n_centres, position_weight=recipe.position_weight, scale_rule=recipe.scale_rule
+        n_classes,
+        n_positions,
+        recipe.n_centres,
+        position_weight=recipe.position_weight,
+        scale_rule=recipe.scale_rule,
+        unit_centres=True,
     )
     loader = DataLoader(dataset, recipe.batch_size, shuffle=True, drop_last=False)
     settings = options.settings("site", recipe.max_epochs)

@@ -41,7 +41,7 @@ def main() -> None:
     """Run what is missing of the table, print it, and write it if asked to."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--steps", type=int, default=400, help="of every training, 32 segments each")
+    parser.add_argument("--steps", type=int, default=600, help="of every training, 32 segments each")
     parser.add_argument("--width", type=int, default=8, help="channels of the first stage; 16 in the thesis")
     parser.add_argument("--row", action="append", help="only this system; repeatable")
     parser.add_argument(

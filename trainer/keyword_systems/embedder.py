@@ -53,22 +53,9 @@ def train_embedder(recipe: SystemRecipe, shots: Shots, seed: int, run_directory:
     """Train for the recipe's number of steps."""
     torch.manual_seed(seed)
     dataset, n_classes, n_positions = training_set(recipe, shots, seed)
-    is_sliding = recipe.features == "sliding"
-    network = SlidingWindowNet(DIM, width=recipe.width) if is_sliding else TemporalResNet(DIM, width=recipe.width)
-    loss = (
-        AdaCos(n_classes, DIM)
-        if is_sliding
-        else TACos(
-            n_classes,
-            n_positions,
-            recipe.n_centres,
-            DIM,
-            recipe.position_weight,
-            scale_rule=recipe.scale_rule,
-            unit_centres=True,
-        )
-    )
+    network, loss = network_and_loss(recipe, n_classes, n_positions)
     sampler = RandomSampler(dataset, replacement=True, num_samples=recipe.steps * recipe.batch_size)
+    loader = DataLoader(dataset, recipe.batch_size, sampler=sampler)
     settings = TrainingSettings(
         run_directory,
         max_epochs=1,
@@ -77,11 +64,25 @@ def train_embedder(recipe: SystemRecipe, shots: Shots, seed: int, run_directory:
         seed=seed,
         progress=progress,
     )
-    loader = DataLoader(dataset, recipe.batch_size, sampler=sampler)
     fit(network, SegmentObjective(loss, shots.silence), loader, settings)
-    words = slice(1, 1 + len(shots.words))
-    centres = loss.centres.detach().cpu().numpy()[words] if is_sliding else None
-    return Embedder(network.cpu().eval(), centres)
+    centres = loss.centres.detach().cpu().numpy()
+    return Embedder(network.cpu().eval(), centres[1 : 1 + len(shots.words)] if recipe.features == "sliding" else None)
+
+
+def network_and_loss(recipe: SystemRecipe, n_classes: int, n_positions: int) -> tuple[nn.Module, TACos | AdaCos]:
+    """One vector per segment and AdaCos, or a vector per frame and TACos."""
+    if recipe.features == "sliding":
+        return SlidingWindowNet(DIM, width=recipe.width), AdaCos(n_classes, DIM)
+    loss = TACos(
+        n_classes,
+        n_positions,
+        recipe.n_centres,
+        DIM,
+        recipe.position_weight,
+        scale_rule=recipe.scale_rule,
+        unit_centres=True,
+    )
+    return TemporalResNet(DIM, width=recipe.width), loss
 
 
 def training_set(recipe: SystemRecipe, shots: Shots, seed: int) -> tuple[SegmentDataset, int, int]:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from torch import nn
 
 from edged.features.keyword import KeywordFrames, KeywordSpec
 from edged.flow import SAMPLE_RATE_HZ, Float32Array
@@ -85,23 +86,34 @@ Hear = Callable[[str], Evidence]
 def _system(
     recipe: SystemRecipe, draw: Draw, seed: int, run_directory: Path, *, progress: bool
 ) -> tuple[Spotter, Hear]:
+    """Where the evidence of a file comes from, and what decides about it."""
     if recipe.features == "hfcc":
         return _hfcc_system(draw)
     embedder = train_embedder(recipe, draw.shots, seed, run_directory, progress=progress)
-    step, silence = recipe.inference_step_frames, draw.shots.silence
     if embedder.centres is not None:
-        lengths = [np.mean([len(shot) for shot in shots]) / step for shots in draw.shots.words.values()]
-        segment_s = SEGMENT_FRAMES * HOP_S
-        sliding = SlidingSpotter(tuple(draw.shots.words), embedder.centres, np.array(lengths), step * HOP_S, segment_s)
-        return sliding, lambda name: sliding.evidence(
-            embed_segments(embedder.network, centred_segments(draw.frames[name], step, silence))
-        )
+        return _sliding_system(recipe, draw, embedder.network, embedder.centres)
+    return _temporal_system(recipe, draw, embedder.network)
+
+
+def _sliding_system(
+    recipe: SystemRecipe, draw: Draw, network: nn.Module, centres: Float32Array
+) -> tuple[Spotter, Hear]:
+    step, silence = recipe.inference_step_frames, draw.shots.silence
+    lengths = np.array([np.mean([len(shot) for shot in shots]) / step for shots in draw.shots.words.values()])
+    spotter = SlidingSpotter(tuple(draw.shots.words), centres, lengths, step * HOP_S, SEGMENT_FRAMES * HOP_S)
+    return spotter, lambda name: spotter.evidence(
+        embed_segments(network, centred_segments(draw.frames[name], step, silence))
+    )
+
+
+def _temporal_system(recipe: SystemRecipe, draw: Draw, network: nn.Module) -> tuple[Spotter, Hear]:
+    step, silence = recipe.inference_step_frames, draw.shots.silence
     templates = {
-        word: [embed_recording(embedder.network, shot, step, silence) for shot in shots]
+        word: [embed_recording(network, shot, step, silence) for shot in shots]
         for word, shots in draw.shots.words.items()
     }
     spotter = TemplateSpotter(templates, HOP_S)
-    return spotter, lambda name: spotter.evidence(embed_recording(embedder.network, draw.frames[name], step, silence))
+    return spotter, lambda name: spotter.evidence(embed_recording(network, draw.frames[name], step, silence))
 
 
 def _hfcc_system(draw: Draw) -> tuple[Spotter, Hear]:

@@ -125,6 +125,15 @@ def test_position_weight_zero_is_the_keyword_loss_alone():
     assert loss(EMBEDDINGS, KEYWORD, POSITION).item() == keyword_loss.item()
 
 
+def test_unit_centres_point_where_the_others_do() -> None:
+    torch.manual_seed(1)
+    drawn = TACos(K, P, C, D).centres
+    torch.manual_seed(1)
+    unit = TACos(K, P, C, D, unit_centres=True).centres
+    torch.testing.assert_close(unit.norm(dim=-1), torch.ones(K, P, C))
+    torch.testing.assert_close(tacos_similarity(EMBEDDINGS, unit), tacos_similarity(EMBEDDINGS, drawn))
+
+
 def test_gradient_is_right():
     scale = torch.tensor(6.0, dtype=torch.float64)
 
