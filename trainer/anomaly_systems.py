@@ -36,6 +36,7 @@ from trainer.models.baseline_resnet import BaselineResNet
 from trainer.models.compact import CompactDualBranch, LogMelBranch
 from trainer.models.dual_branch import Combination, DualBranch, SpectrogramBranch, SpectrumBranch
 from trainer.models.input_statistics import InputStatistics
+from trainer.models.standardisation import Standardised
 
 INPUTS: dict[NetworkName, tuple[NetworkInput, ...]] = {
     "compact": ("log_mel", "spectrum"),
@@ -94,7 +95,7 @@ def build_network(recipe: AnomalyRecipe) -> nn.Module:
 
 def fit_standardisation(network: nn.Module, recipe: AnomalyRecipe, corpus: Corpus) -> None:
     """Let a network that standardises its input see the training data once; others stay as they are."""
-    if not isinstance(network, BaselineResNet | Autoencoder):
+    if not isinstance(network, Standardised):
         return
     features, full_scale = TorchAnomalyFeatures(network_spec(recipe)), np.float32(FULL_SCALE)
     starts = range(0, len(corpus.classes), STANDARDISATION_BATCH)

@@ -9,17 +9,16 @@ error, and states it in dB squared all the same.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
 
 from edged.errors import ConfigError
-from trainer.models.standardisation import band_statistics
+from trainer.models.standardisation import Standardised
 
 
-class Autoencoder(nn.Module):
+class Autoencoder(Standardised):
     """Reconstructs a few consecutive log-mel frames; batch normalisation and ReLU after all layers but the last.
 
     It keeps its biases: the reconstruction itself rules out a trivial solution.
@@ -31,9 +30,6 @@ class Autoencoder(nn.Module):
         n_code: values of the code; fewer than the input, so that the identity cannot be learned.
     """
 
-    mean: Tensor
-    std: Tensor
-
     def __init__(self, n_mels: int = 128, n_stacked: int = 5, width: int = 128, n_code: int = 8) -> None:
         super().__init__()
         self.n_stacked = n_stacked
@@ -41,22 +37,7 @@ class Autoencoder(nn.Module):
         sizes = (n_input, *(width,) * 4, n_code, *(width,) * 4)
         self.layers = nn.Sequential(*(_dense(n_in, n_out) for n_in, n_out in pairwise(sizes)))
         self.output = nn.Linear(width, n_input)
-        self.register_buffer("mean", torch.zeros(n_mels))
-        self.register_buffer("std", torch.ones(n_mels))
-
-    def fit_standardisation(self, batches: Iterable[Tensor]) -> None:
-        """Take mean and standard deviation of every band over all frames of the normal training data.
-
-        Args:
-            batches: float (batch, n_frames, n_mels), dB; read once.
-
-        Raises:
-            ConfigError: images of another number of bands.
-            AudioError: no frames, or values that are not finite.
-        """
-        mean, std = band_statistics(batches, len(self.mean))
-        self.mean.copy_(mean)
-        self.std.copy_(std)
+        self.register_statistics(n_mels)
 
     def reconstruction(self, frames: Tensor) -> Tensor:
         """Stacked frames (n, n_stacked * n_mels), dB -> the same shape."""

@@ -6,17 +6,14 @@ without, like all anomaly networks here, so that one-class losses may train it, 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
-import torch
 from torch import Tensor
 
 from trainer.models.dual_branch import EMBEDDING_DIM
 from trainer.models.residual import ResidualNetwork, ResidualStyle
-from trainer.models.standardisation import band_statistics
+from trainer.models.standardisation import Standardised
 
 
-class BaselineResNet(ResidualNetwork):
+class BaselineResNet(Standardised, ResidualNetwork):
     """Table 4 on log-mel images, minus the temporal mean and divided by the temporal deviation of the training data.
 
     Args:
@@ -29,29 +26,11 @@ class BaselineResNet(ResidualNetwork):
         ConfigError: the image is too small for the strides.
     """
 
-    mean: Tensor
-    std: Tensor
-
     def __init__(self, n_frames: int = 313, n_mels: int = 128, *, dim: int = EMBEDDING_DIM, bias: bool = False) -> None:
         style = ResidualStyle(slope=0.1, shortcut_norm=False, bias=bias)
         super().__init__(n_frames, n_mels, 16, dim=dim, style=style)
-        self.register_buffer("mean", torch.zeros(n_mels))
-        self.register_buffer("std", torch.ones(n_mels))
+        self.register_statistics(n_mels)
 
     def forward(self, image: Tensor) -> Tensor:
         """(batch, n_frames, n_mels) dB -> (batch, dim)."""
         return super().forward((image - self.mean) / self.std)
-
-    def fit_standardisation(self, batches: Iterable[Tensor]) -> None:
-        """Take mean and standard deviation of every band over all frames of the normal training data.
-
-        Args:
-            batches: float (batch, n_frames, n_mels), dB; read once.
-
-        Raises:
-            ConfigError: images of another number of bands.
-            AudioError: no frames, or values that are not finite.
-        """
-        mean, std = band_statistics(batches, len(self.mean))
-        self.mean.copy_(mean)
-        self.std.copy_(std)

@@ -5,12 +5,38 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from edged.errors import AudioError, ConfigError
 
 SMALLEST_STD_DB = 1e-3
 """A band that deviates less does not vary; nothing may be divided by so little."""
+
+
+class Standardised(nn.Module):
+    """A network that keeps the statistics its input is standardised with: buffers `mean` and `std`, (n_mels,), dB."""
+
+    mean: Tensor
+    std: Tensor
+
+    def register_statistics(self, n_mels: int) -> None:
+        """Until they are fitted, inputs pass unchanged."""
+        self.register_buffer("mean", torch.zeros(n_mels))
+        self.register_buffer("std", torch.ones(n_mels))
+
+    def fit_standardisation(self, batches: Iterable[Tensor]) -> None:
+        """Take mean and standard deviation of every band over all frames of the normal training data.
+
+        Args:
+            batches: float (batch, n_frames, n_mels), dB; read once.
+
+        Raises:
+            ConfigError: images of another number of bands.
+            AudioError: no frames, or values that are not finite.
+        """
+        mean, std = band_statistics(batches, len(self.mean))
+        self.mean.copy_(mean)
+        self.std.copy_(std)
 
 
 def band_statistics(batches: Iterable[Tensor], n_mels: int) -> tuple[Tensor, Tensor]:
