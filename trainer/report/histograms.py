@@ -24,6 +24,7 @@ def draw_histogram(axes: Any, section: JudgedSection) -> None:
     for scores, colour, label in ((section.normal, NORMAL, "normal"), (section.anomalous, ANOMALOUS, "anomalous")):
         axes.hist(scores, bins=edges, color=colour, alpha=0.6, label=label)
     axes.set(ylabel="clips", title="anomaly scores")
+    axes.yaxis.get_major_locator().set_params(integer=True)
     axes.legend(loc="upper right")
 
 
