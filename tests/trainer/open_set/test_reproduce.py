@@ -89,6 +89,13 @@ def test_the_shallow_classifier_solves_an_easy_set(
     assert figures["shallow classifier, easy: known_accuracy"][0] > 0.85
 
 
+def test_direct_training_tells_tones_apart(sounds: Path, tmp_path: Path) -> None:
+    recipe = {**TINY, "openness": "low", "shots": 2, "systems": ["directly trained"], "epochs_per_shot": 20}
+    figures = reproduce_open_set(sounds, recipe, [0], tmp_path)
+    assert figures["directly trained"][0] > 0.9
+    assert figures["directly trained: top_1_auc"][0] > 0.9
+
+
 def test_all_folds_are_run_when_none_are_left_out(sounds: Path, tmp_path: Path) -> None:
     """The figure of a seed is the mean over its folds."""
     recipe = {**TINY, "systems": ["nearest neighbour"], "shots": 1}
