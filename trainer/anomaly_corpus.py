@@ -91,16 +91,19 @@ def build_corpus(sources: Sources, recipe: AnomalyRecipe, noises: Sequence[Float
     path = directory / "corpus.npy"
     clips = sources.recordings()
     n_samples, key = network_spec(recipe).segment_samples, _key(sources, recipe, clips)
+    n_synthetic = recipe.synthetic_machines * _clips_per_machine(recipe)
+    n_recorded = sum(most_segments(clip.path, n_samples) for clip in clips)
+    repeats = repeats_of_recorded(recipe.recorded_repeats, n_recorded, n_synthetic)
 
     def segments() -> Iterator[Labelled]:
         yield from synthetic_segments(
             recipe.synthetic_machines, recipe.synthetic_seed, noises, recipe.synthetic_clips, N_FAULTS
         )
-        yield from recorded_segments(clips, n_samples, recipe.recorded_repeats, recipe.classes)
+        yield from recorded_segments(clips, n_samples, repeats, recipe.classes)
 
     def write() -> Corpus:
         refuse_unusable(clips)
-        return write_corpus(path, segments(), _most_segments(clips, recipe, n_samples), n_samples, key=key)
+        return write_corpus(path, segments(), n_synthetic + repeats * n_recorded, n_samples, key=key)
 
     return shared_corpus(path, key, write)
 
@@ -127,9 +130,15 @@ def refuse_unusable(clips: Sequence[MachineClip]) -> None:
         )
 
 
-def _most_segments(clips: Sequence[MachineClip], recipe: AnomalyRecipe, n_samples: int) -> int:
-    """An upper bound."""
+def _clips_per_machine(recipe: AnomalyRecipe) -> int:
     n_source, n_target, n_faulty = recipe.synthetic_clips
-    per_machine = n_source + n_target + N_FAULTS * n_faulty
-    recorded = sum(most_segments(clip.path, n_samples) for clip in clips)
-    return recipe.synthetic_machines * per_machine + recorded * recipe.recorded_repeats
+    return n_source + n_target + N_FAULTS * n_faulty
+
+
+def repeats_of_recorded(wanted: int, n_recorded: int, n_synthetic: int) -> int:
+    """How often each recorded segment is stored: few recordings need weight beside many synthetic clips, many do not.
+
+    >>> [repeats_of_recorded(8, n_recorded, 6066) for n_recorded in (15, 1400, 14_000)]
+    [8, 4, 1]
+    """
+    return max(1, min(wanted, n_synthetic // max(n_recorded, 1)))

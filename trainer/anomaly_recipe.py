@@ -56,7 +56,7 @@ class AnomalyRecipe(BaseModel):
         noise_probability: share of samples with a background recording at `snr_low_db` to `snr_high_db`.
         synthetic_machines: machines of the synthetic plant in the training set; 0 for none.
         synthetic_clips: of each: healthy in the source domain, healthy in a target domain, each of 3 faults.
-        recorded_repeats: weight of each recorded segment.
+        recorded_repeats: weight of each recorded segment, as long as synthetic ones are in the majority.
         embedding_backend: back end for the embedding in the bundle.
         embedding_weight: its weight in the score beside the input statistics, and `statistics_weight` theirs.
     """
