@@ -116,6 +116,7 @@ class Experiment:
 
     def _settings(self, recipe: AnomalyRecipe, seed: int, directory: Path) -> TrainingSettings:
         return TrainingSettings(
+            tells_epochs=False,
             run_directory=directory,
             max_epochs=recipe.max_epochs,
             learning_rate=recipe.learning_rate,

@@ -129,10 +129,11 @@ class Throughput(Callback):
 
     Args:
         fetches: the profiler of the same trainer.
+        tells: whether the line is said; the figures are logged in any case.
     """
 
-    def __init__(self, fetches: FetchTimer) -> None:
-        self._fetches = fetches
+    def __init__(self, fetches: FetchTimer, *, tells: bool = True) -> None:
+        self._fetches, self._tells = fetches, tells
         self._clock: Clock = HostClock()
         self._pending: list[tuple[Any, Any, Any]] = []
         self._hooks: list[RemovableHandle] = []
@@ -184,7 +185,7 @@ class Throughput(Callback):
             figures["gpu_utilisation"] = sum(self._times.utilisations) / len(self._times.utilisations)
         for name, value in figures.items():
             pl_module.log(f"throughput/{name}", value, sync_dist=trainer.world_size > 1)
-        if trainer.is_global_zero:
+        if trainer.is_global_zero and self._tells:
             typer.echo(f"epoch {trainer.current_epoch + 1}/{trainer.max_epochs}: {summary(figures, parts)}", err=True)
 
     def _begin(self) -> None:

@@ -52,6 +52,7 @@ class TrainingSettings:
         strategy: Lightning's for several processes; ``auto`` is ``ddp``.
         devices: processes on this machine, one per GPU; under torchrun it counts them itself.
         num_nodes: machines, each started with the same command.
+        tells_epochs: whether every epoch says its throughput; comparisons that train many networks do not.
     """
 
     run_directory: Path
@@ -71,6 +72,7 @@ class TrainingSettings:
     strategy: str = "auto"
     devices: int = 1
     num_nodes: int = 1
+    tells_epochs: bool = True
 
 
 class EmbeddingTraining(pl.LightningModule):
@@ -218,7 +220,7 @@ def _trainer(settings: TrainingSettings, callbacks: list[Callback], resume_from:
         gradient_clip_val=settings.gradient_clip_norm or None,
         plugins=[WholeCheckpoints()],
         logger=MetricsFile(settings.run_directory / METRICS, steps_done),
-        callbacks=[Throughput(fetches), *callbacks],
+        callbacks=[Throughput(fetches, tells=settings.tells_epochs), *callbacks],
         profiler=fetches,
         enable_progress_bar=settings.progress,
         enable_model_summary=False,

@@ -138,6 +138,7 @@ def train_shallow_classifier(
         LabelledRows("vectors", samples, labels), batch_sampler=EvenBatches(len(labels), recipe.batch_size)
     )
     settings = TrainingSettings(
+        tells_epochs=False,
         run_directory=run_directory,
         max_epochs=recipe.max_epochs,
         learning_rate=recipe.learning_rate,

@@ -58,6 +58,7 @@ def train_embedder(recipe: SystemRecipe, shots: Shots, seed: int, run_directory:
     loader = DataLoader(dataset, recipe.batch_size, sampler=sampler)
     settings = TrainingSettings(
         run_directory,
+        tells_epochs=False,
         max_epochs=1,
         learning_rate=recipe.learning_rate,
         gradient_clip_norm=GRADIENT_CLIP_NORM,

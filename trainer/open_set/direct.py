@@ -69,6 +69,7 @@ def directly_trained(
     signals = np.stack([read_waveform(clip.path, recipe.segment_samples) for clip in fold.train])
     loader = DataLoader(LabelledRows("signals", signals, fold.train_classes), batch_sampler=batches)
     settings = TrainingSettings(
+        tells_epochs=False,
         run_directory=run_directory,
         max_epochs=recipe.epochs,
         learning_rate=recipe.learning_rate,
