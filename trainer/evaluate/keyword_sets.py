@@ -2,27 +2,31 @@
 
 telephone   WUW-II: 5 wake words; shots spoken alone by five callers, judged in sentences of other callers
 orders      barista: words cut from sentences, judged in all other sentences (automatic times, speakers not labelled)
+phrases     wake phrases, each behind a coffee order, in ESC-10 noise
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from edged.flow import SAMPLE_RATE_HZ, Float32Array
+from trainer.augment.noise import cut_or_loop, mix_at_snr
 from trainer.data.keywords import read_audio
-from trainer.evaluate.spotting import Spoken
+from trainer.evaluate.spotting import Spoken, Spotted
 
 N_SHOTS = 5
 LONG_WORDS = ("cappuccino", "americano", "espresso", "sweetener", "sixteen")
 ORDER_WORDS = (*LONG_WORDS, "latte", "medium", "coffee", "sugar", "mocha")
 CONTEXT_S = 0.1
 MIN_SHOT_S, MAX_SHOT_S = 0.2, 1.2
+N_PHRASES = 40
+PHRASE_TOLERANCE_S = 1.3
 
 Audio = Mapping[str, Float32Array]
 """File -> its samples."""
@@ -114,3 +118,45 @@ def orders_task(data: Path, seed: int, words: Sequence[str], context_s: float = 
     judged = [name for name in names if name not in used]
     spoken = {n: [Spoken(w, start, end) for w, start, end in truth[n] if w in words] for n in judged}
     return Task(shots, spoken), Files(folder, judged)
+
+
+def phrases_task(data: Path, seed: int, snr_db: float = 10.0) -> tuple[Task, Audio]:
+    """Wake phrases, each spoken after a coffee order, in noise; shots are clean.
+
+    A phrase's own times are not known: see `anywhere_in_clip`.
+    """
+    rng = np.random.default_rng(seed)
+    noises = [read_audio(path) for path in sorted((data / "noise" / "esc10").glob("*.ogg"))[::7]]
+    orders = [read_audio(path) for path in rng.permutation(sorted((data / "speech" / "barista").glob("*.flac")))[:60]]
+    shots, clips = {}, []
+    for folder in sorted((data / "speech" / "wakewords").iterdir()):
+        files = rng.permutation(sorted(folder.iterdir()))[: N_SHOTS + N_PHRASES]
+        shots[folder.name] = [read_audio(path) for path in files[:N_SHOTS]]
+        clips += [(folder.name, read_audio(path)) for path in files[N_SHOTS:]]
+    audio, spoken = {}, {}
+    for index, (word, clip) in enumerate(clips):
+        order = orders[index % len(orders)]
+        name = f"{index:03d}"
+        audio[name] = in_noise(rng, [order, clip], noises, snr_db)
+        middle_s = (len(order) + len(clip) / 2) / SAMPLE_RATE_HZ
+        spoken[name] = [Spoken(word, middle_s, middle_s)]
+    return Task(shots, spoken), audio
+
+
+def in_noise(
+    rng: np.random.Generator, parts: Sequence[Float32Array], noises: Sequence[Float32Array], snr_db: float
+) -> Float32Array:
+    """Recordings at the same level, one after the other, in one of the noises."""
+    joined = np.concatenate([part * np.float32(0.1 / max(np.std(part), 1e-6)) for part in parts])
+    return mix_at_snr(joined, cut_or_loop(rng, noises[int(rng.integers(len(noises)))], len(joined)), snr_db)
+
+
+def anywhere_in_clip(found: Sequence[Spotted], spoken: Sequence[Spoken]) -> list[Spotted]:
+    """Findings that cover the middle of a spoken phrase's clip, moved onto it."""
+    moved = list(found)
+    for index, finding in enumerate(found):
+        for said in spoken:
+            distance_s = abs((finding.onset_s + finding.offset_s) / 2 - said.onset_s)
+            if said.word == finding.word and distance_s < PHRASE_TOLERANCE_S:
+                moved[index] = replace(finding, onset_s=said.onset_s)
+    return moved
