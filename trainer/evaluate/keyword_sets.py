@@ -147,7 +147,7 @@ def in_noise(
     rng: np.random.Generator, parts: Sequence[Float32Array], noises: Sequence[Float32Array], snr_db: float
 ) -> Float32Array:
     """Recordings at the same level, one after the other, in one of the noises."""
-    joined = np.concatenate([part * np.float32(0.1 / max(np.std(part), 1e-6)) for part in parts])
+    joined = np.concatenate([part * np.float32(0.1 / max(float(np.std(part)), 1e-6)) for part in parts])
     return mix_at_snr(joined, cut_or_loop(rng, noises[int(rng.integers(len(noises)))], len(joined)), snr_db)
 
 
