@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import stat
 import struct
 from collections.abc import Iterator
 from pathlib import Path
@@ -28,11 +30,11 @@ def open_audio(path: Path, max_s: float = MAX_DURATION_S) -> sf.SoundFile:
     """A file, opened and checked; close it after use.
 
     Raises:
-        AudioError: missing, no audio, empty, truncated, or longer than `max_s`.
+        AudioError: missing, no file, no audio, empty, truncated, or longer than `max_s`.
     """
     try:
         _check_riff(path)
-        file = sf.SoundFile(str(path))
+        file = sf.SoundFile(os.fsencode(path))  # soundfile encodes text itself, but no name that is not UTF-8
     except (OSError, sf.LibsndfileError, TypeError) as error:
         raise AudioError(
             f"{path}: not readable as audio ({_reason(error)})", fix="convert it to WAV or FLAC"
@@ -51,20 +53,20 @@ def channel_blocks(file: sf.SoundFile, channel: int = 0, whole_frames: int = 1) 
         AudioError: no such channel, damaged, truncated.
     """
     if not 0 <= channel < file.channels:
-        raise AudioError(f"{file.name}: has {file.channels} channels, no channel {channel}", fix="they count from 0")
+        raise AudioError(f"{_name(file)}: has {file.channels} channels, no channel {channel}", fix="they count from 0")
     n_frames = max(1, _BLOCK_SAMPLES // file.channels // whole_frames) * whole_frames
     position = 0
     while True:
         try:
             block = file.read(n_frames, dtype="float32", always_2d=True)
         except sf.LibsndfileError as error:
-            raise AudioError(f"{file.name}: damaged ({_reason(error)})", fix="record or copy it again") from error
+            raise AudioError(f"{_name(file)}: damaged ({_reason(error)})", fix="record or copy it again") from error
         position += len(block)
         if len(block) == 0:
             break
         yield np.ascontiguousarray(block[:, channel])
     if position < file.frames:
-        raise AudioError(f"{file.name}: truncated, {position} of {file.frames} frames", fix="record or copy it again")
+        raise AudioError(f"{_name(file)}: truncated, {position} of {file.frames} frames", fix="record or copy it again")
 
 
 def resampled(blocks: Iterator[Float32Array], rate_hz: int) -> Iterator[Float32Array]:
@@ -87,6 +89,11 @@ def samples_at_16k(n_frames: int, rate_hz: int) -> int:
     return -(-n_frames * SAMPLE_RATE_HZ // rate_hz)
 
 
+def _name(file: sf.SoundFile) -> str:
+    """The file's name for a message."""
+    return os.fsdecode(file.name)
+
+
 def _reason(error: Exception) -> str:
     """What went wrong, without the path, which the message begins with anyway."""
     return str(getattr(error, "error_string", None) or getattr(error, "strerror", None) or error).rstrip(".")
@@ -105,7 +112,10 @@ def _problem(file: sf.SoundFile, max_s: float) -> tuple[str, str] | None:
 
 def _check_riff(path: Path) -> None:
     """Refuse a WAV whose data chunk promises more bytes than the file has (libsndfile would silently read less)."""
-    size_bytes = path.stat().st_size
+    state = path.stat()
+    if not stat.S_ISREG(state.st_mode):
+        raise AudioError(f"{path}: is no file", fix="leave it out")  # a pipe would be waited for
+    size_bytes = state.st_size
     with path.open("rb") as file:
         head = file.read(12)
         if len(head) < 12 or head[:4] != b"RIFF" or head[8:] != b"WAVE":

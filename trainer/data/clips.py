@@ -36,7 +36,7 @@ def read_clip(path: Path) -> Float32Array:
         AudioError: unreadable, or of another rate or channel count.
     """
     try:
-        samples, rate_hz = sf.read(path, dtype="float32")
+        samples, rate_hz = sf.read(os.fsencode(path), dtype="float32")
     except (OSError, sf.LibsndfileError) as error:
         raise AudioError(f"{path}: {error}") from error
     if rate_hz != SAMPLE_RATE_HZ or samples.ndim != 1:

@@ -20,6 +20,7 @@ from pathlib import Path, PureWindowsPath
 from edged.errors import AudioError
 from edged.flow import SAMPLE_RATE_HZ
 from trainer.data.csv_table import CsvTable, read_csv
+from trainer.data.file_tree import files_below
 from trainer.data.keywords import SUFFIXES, WordClip, read_audio
 from trainer.evaluate.sound_events import Event, Recordings
 
@@ -123,7 +124,7 @@ def find_sentences(directory: Path) -> dict[str, Path]:
         AudioError: there are none, or two of one name.
     """
     found: dict[str, Path] = {}
-    for path in sorted(directory.rglob("*")):
+    for path in files_below(directory):
         if path.suffix.lower() in SUFFIXES:
             if path.stem in found:
                 raise AudioError(

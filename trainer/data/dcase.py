@@ -11,6 +11,7 @@ from pathlib import Path
 
 from edged.errors import AudioError
 from trainer.data.dcase_tables import read_tables
+from trainer.data.file_tree import files_below
 from trainer.data.layouts import clip_of
 from trainer.data.machine_clip import SUFFIXES, Condition, Domain, MachineClip, Split
 
@@ -47,14 +48,14 @@ def read_machine_tree(root: Path) -> list[MachineClip]:
 
 
 def audio_files(root: Path) -> list[Path]:
-    """The recordings below a folder, sorted, without hidden files (such as the ``._`` files of macOS archives).
+    """The recordings below a folder, sorted; see `files_below`.
 
     Raises:
-        AudioError: no directory, or no audio in it.
+        AudioError: no directory, or no audio in it; a folder in it that cannot be listed.
     """
     if not root.is_dir():
         raise AudioError(f"{root}: no such directory", fix="name the folder that holds one folder per machine type")
-    paths = sorted(p for p in root.rglob("*") if p.suffix.lower() in SUFFIXES and not p.name.startswith("."))
+    paths = [path for path in files_below(root) if path.suffix.lower() in SUFFIXES]
     if not paths:
         raise AudioError(f"{root}: holds no {', '.join(SUFFIXES)} files", fix="unpack the data set there")
     return paths

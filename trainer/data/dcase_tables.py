@@ -8,6 +8,7 @@ from pathlib import Path
 
 from edged.errors import AudioError
 from trainer.data.csv_table import Row, read_csv
+from trainer.data.file_tree import files_below
 from trainer.data.layouts import NO_ATTRIBUTES, with_truth
 from trainer.data.machine_clip import MachineClip
 
@@ -45,11 +46,13 @@ def read_tables(root: Path) -> DcaseTables:
         AudioError: a table that cannot be read or lacks its file names.
     """
     attributes: dict[tuple[Path, str], str] = {}
-    for path in sorted(root.rglob("attributes_*.csv")):
-        attributes.update({(path.parent, stem): text for stem, text in _attribute_rows(path)})
     truths: dict[tuple[str, str], str] = {}
-    for path in sorted(root.rglob("eval_data_list*.csv")):
-        truths.update(_true_names(path))
+    tables = [path for path in files_below(root) if path.suffix == ".csv"]
+    for path in tables:
+        if path.name.startswith("attributes_"):
+            attributes |= {(path.parent, stem): text for stem, text in _attribute_rows(path)}
+        if path.name.startswith("eval_data_list"):
+            truths |= _true_names(path)
     return DcaseTables(attributes, truths)
 
 

@@ -7,14 +7,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-import soundfile as sf
-import soxr
-
 from edged.errors import AudioError
 from edged.flow import SAMPLE_RATE_HZ, Float32Array
+from trainer.data.clips import read_recording
+from trainer.data.file_tree import files_below
 
 SUFFIXES = (".wav", ".flac", ".ogg")
+LONGEST_S = 6 * 3600.0
+"""Of a background recording: 1.4 GB of samples."""
 
 
 @dataclass(frozen=True)
@@ -28,21 +28,12 @@ class WordClip:
 
 
 def read_audio(path: Path) -> Float32Array:
-    """The first channel of a file at 16 kHz.
+    """The first channel of a file at 16 kHz, as the daemon hears it.
 
     Raises:
-        AudioError: it cannot be read or is empty.
+        AudioError: unreadable, empty, truncated, longer than an hour, or with samples that are not numbers.
     """
-    try:
-        samples, rate_hz = sf.read(path, dtype="float32", always_2d=True)
-    except (OSError, sf.LibsndfileError) as error:
-        raise AudioError(f"{path}: {error}", fix="convert it to WAV or FLAC") from error
-    if len(samples) == 0:
-        raise AudioError(f"{path}: holds no samples")
-    mono = samples[:, 0]
-    if rate_hz != SAMPLE_RATE_HZ:
-        mono = soxr.resample(mono, rate_hz, SAMPLE_RATE_HZ)
-    return np.ascontiguousarray(mono, dtype=np.float32)
+    return read_recording(path)
 
 
 def read_word_folders(directory: Path) -> Iterator[WordClip]:
@@ -51,13 +42,17 @@ def read_word_folders(directory: Path) -> Iterator[WordClip]:
     Raises:
         AudioError: no folder holds audio.
     """
-    found = False
-    for path in sorted(directory.glob("*/*")):
-        if path.suffix.lower() in SUFFIXES:
-            found = True
-            yield WordClip(path.parent.name, path.stem, read_audio(path))
-    if not found:
+    paths = [path for path in sorted(directory.glob("*/*")) if _is_shot(path)]
+    for path in paths:
+        yield WordClip(path.parent.name, path.stem, read_audio(path))
+    if not paths:
         raise AudioError(f"{directory}: no WORD/*.wav below it", fix="make one folder per word")
+
+
+def _is_shot(path: Path) -> bool:
+    """Whether it is audio that somebody put there, unlike the ``._`` files of macOS archives."""
+    hidden = path.name.startswith(".") or path.parent.name.startswith(".")
+    return path.suffix.lower() in SUFFIXES and not hidden
 
 
 def read_speech_commands(directory: Path) -> Iterator[WordClip]:
@@ -83,7 +78,7 @@ def read_recordings(directory: Path) -> list[Float32Array]:
     Raises:
         AudioError: there are none, or one cannot be read.
     """
-    paths = [path for path in sorted(directory.rglob("*")) if path.suffix.lower() in SUFFIXES]
+    paths = [path for path in files_below(directory) if path.suffix.lower() in SUFFIXES]
     if not paths:
         raise AudioError(f"{directory}: holds no {', '.join(SUFFIXES)} files", fix="name a folder of recordings")
-    return [read_audio(path) for path in paths]
+    return [read_recording(path, max_s=LONGEST_S) for path in paths]

@@ -95,7 +95,15 @@ def _file_problems(clip: MachineClip, written: str) -> list[str]:
         return ["no path"]
     if clip.path.suffix.lower() not in SUFFIXES:
         return [f"'{written}' is no {', '.join(SUFFIXES)} file"]
-    return [] if clip.path.is_file() else [f"no file '{written}' (looked at {clip.path})"]
+    return [] if _is_file(clip.path) else [f"no file '{written}' (looked at {clip.path})"]
+
+
+def _is_file(path: Path) -> bool:
+    """False also for what no file can be called, such as a name of a thousand letters."""
+    try:
+        return path.is_file()
+    except OSError:
+        return False
 
 
 def _suggestion(word: str, known: tuple[str, ...]) -> str:

@@ -1,5 +1,6 @@
 """Recordings of any rate and number of channels become what the daemon would hear; everything else is refused."""
 
+import os
 from dataclasses import replace
 from pathlib import Path
 
@@ -93,3 +94,23 @@ def test_training_takes_recordings_as_they_are(tmp_path: Path) -> None:
     ((label, segment),) = recorded_segments([clip, replace(clip, split="supplemental")], 16_000)
     assert label == "fan/00"
     np.testing.assert_array_equal(segment, np.tile(read_recording(clip.path), 2))
+
+
+def test_names_need_not_be_utf_8(tmp_path: Path) -> None:
+    """Regression: a name in Latin-1 ended every command with a UnicodeEncodeError."""
+    path = Path(os.fsdecode(os.fsencode(tmp_path) + b"/caf\xe9.wav"))
+    with path.open("wb") as handle:
+        handle.write(write(tmp_path / "a.wav").read_bytes())
+    np.testing.assert_array_equal(read_recording(path), read_recording(tmp_path / "a.wav"))
+    np.testing.assert_array_equal(read_clip(path), read_recording(path))
+    with pytest.raises(AudioError, match="no channel 1"):
+        read_recording(path, channel=1)
+
+
+def test_what_is_no_file_is_refused(tmp_path: Path) -> None:
+    """Regression: opening a pipe waited for ever."""
+    os.mkfifo(tmp_path / "pipe.wav")
+    (tmp_path / "folder.wav").mkdir()
+    for name in ("pipe.wav", "folder.wav"):
+        with pytest.raises(AudioError, match=f"{name}: is no file"):
+            read_recording(tmp_path / name)

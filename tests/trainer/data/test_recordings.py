@@ -114,6 +114,7 @@ def test_absolute_paths_are_allowed(tmp_path: Path) -> None:
         ("path,split\na.wav,validation\n", "split 'validation' .one of train, test"),
         ("path\nb.wav\n", "no file 'b.wav'"),
         ("path\na.wav\na.wav\n", "line 3: 'a.wav' is listed twice"),
+        (f"path\n{'a' * 300}.wav\n", "line 2: no file 'aaa"),
         ("path\na.txt\n", "'a.txt' is no .wav"),
         ("path,machine\na.wav,../../etc\n", "machine '../../etc' holds a slash or begins with a dot"),
         ("path\na.wav,fan\n", "more cells than columns .'fan'"),

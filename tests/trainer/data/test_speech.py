@@ -95,6 +95,28 @@ def test_readers(tmp_path):
         list(read_word_folders(tmp_path))
 
 
+def test_shots_are_checked_as_recordings_are(tmp_path):
+    """Regression: samples that are no numbers and truncated files were enrolled and trained on."""
+    (tmp_path / "stop").mkdir()
+    sf.write(tmp_path / "stop" / "a.wav", np.full(1000, np.nan), 16_000, subtype="FLOAT")
+    with pytest.raises(AudioError, match="not numbers"):
+        list(read_word_folders(tmp_path))
+    sf.write(tmp_path / "stop" / "a.wav", tone(), 16_000)
+    (tmp_path / "stop" / "a.wav").write_bytes((tmp_path / "stop" / "a.wav").read_bytes()[:8000])
+    with pytest.raises(AudioError, match="truncated"):
+        list(read_word_folders(tmp_path))
+
+
+def test_hidden_files_are_no_shots(tmp_path):
+    """Regression: one `._a.wav` of an archive made on macOS stopped the enrolment."""
+    for name in ("stop/a.wav", ".ipynb_checkpoints/b.wav"):
+        (tmp_path / name).parent.mkdir()
+        sf.write(tmp_path / name, tone(), 16_000)
+    (tmp_path / "stop" / "._a.wav").write_bytes(b"resource fork")
+    assert [(c.word, c.speaker) for c in read_word_folders(tmp_path)] == [("stop", "a")]
+    assert len(read_recordings(tmp_path)) == 1
+
+
 def test_shards_and_crops(tmp_path):
     clips = {
         word: [WordClip(word, "s", tone(0.3 + 0.1 * i), ((4, 0.2, 0.35), (6, 0.35, 0.5)))]
