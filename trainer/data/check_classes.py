@@ -17,7 +17,7 @@ Section = tuple[str, str]
 
 def set_findings(clips: Sequence[MachineClip]) -> list[Finding]:
     """Everything that the labels alone tell."""
-    return [*_class_findings(clips), *_test_findings(clips), *_domain_findings(clips)]
+    return [*_class_findings(clips), *_test_findings(clips), *_domain_findings(clips), *_unused_findings(clips)]
 
 
 def by_section(clips: Sequence[MachineClip]) -> dict[Section, list[MachineClip]]:
@@ -80,6 +80,15 @@ def _domain_findings(clips: Sequence[MachineClip]) -> Iterator[Finding]:
                 message = _missing(lacking, f"{split} clips of the {domain} domain")
                 fix = f"add some, or expect little of the {domain} domain"
                 yield Finding("warning", f"no-{split}-{domain}", message, fix)
+
+
+def _unused_findings(clips: Sequence[MachineClip]) -> Iterator[Finding]:
+    unused = tuple(clip.path for clip in clips if clip.split == "train" and not clip.for_training)
+    if unused:
+        message = (
+            f"{counted(len(unused), 'clip is', 'clips are')} in the training split and not normal: nobody uses them"
+        )
+        yield Finding("warning", "unused", message, "move them to the test", unused)
 
 
 def _lacking(clips: Iterable[MachineClip], wanted: Iterable[MachineClip]) -> list[str]:

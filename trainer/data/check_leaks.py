@@ -57,31 +57,48 @@ def same_sound(heard: Sequence[Heard]) -> list[Finding]:
     audible = [item for item in heard if not item[1].is_silent]
     equal = _equal_groups(audible)
     distinct = list({facts.digest: (clip, facts) for clip, facts in audible}.values())
-    pairs = [(distinct[i], distinct[j]) for i, j in near_pairs([facts.envelope for _, facts in distinct])]
+    envelopes = [facts.envelope for _, facts in distinct]
+    pairs = [(distinct[i], distinct[j]) for i, j in near_pairs(envelopes)]
     groups: list[tuple[_Kind, Sequence[Heard]]] = [(_kind(group), group) for group in equal]
     groups += [(_NEAR_LEAK if _between_splits(pair) else _NEAR, pair) for pair in pairs]
     found: dict[_Kind, list[Sequence[Heard]]] = defaultdict(list)
     for kind, group in groups:
         found[kind].append(group)
-    return [_finding(kind, members) for kind, members in found.items()]
+    return [*(_finding(kind, members) for kind, members in found.items()), *_limits(not_compared(envelopes))]
+
+
+def _limits(n_left_out: int) -> Iterator[Finding]:
+    if n_left_out:
+        message = f"{n_left_out} recordings are too many to look for copies at another level or in another format"
+        yield Finding("note", "not-compared", message, "check a machine at a time; equal samples are found in any case")
 
 
 def near_pairs(envelopes: Sequence[Float32Array]) -> Iterator[tuple[int, int]]:
     """Pairs of recordings whose courses of levels differ by less than `NEAR_DB`.
 
-    Tones, whose level does not move, are not compared; nor are more than 30,000 recordings, as it would take minutes.
+    Tones, whose level does not move, are not compared; nor are those that `not_compared` counts.
 
     Args:
         envelopes: dB, mean 0, of any length; only those of equal length are compared.
     """
+    for indices in _of_equal_length(envelopes):
+        if len(indices) <= MAX_COMPARED:
+            stacked = np.stack([envelopes[index] for index in indices])
+            yield from ((indices[i], indices[j]) for i, j in _near_rows(stacked))
+
+
+def not_compared(envelopes: Sequence[Float32Array]) -> int:
+    """How many recordings are left out because over 30,000 have their length: to compare them would take minutes."""
+    return sum(len(indices) for indices in _of_equal_length(envelopes) if len(indices) > MAX_COMPARED)
+
+
+def _of_equal_length(envelopes: Sequence[Float32Array]) -> Iterable[list[int]]:
+    """Indices of those that can be told apart."""
     by_length: dict[int, list[int]] = defaultdict(list)
     for index, envelope in enumerate(envelopes):
         if len(envelope) >= MIN_WINDOWS and envelope.std() > NEAR_DB:
             by_length[len(envelope)].append(index)
-    for indices in by_length.values():
-        if len(indices) <= MAX_COMPARED:
-            stacked = np.stack([envelopes[index] for index in indices])
-            yield from ((indices[i], indices[j]) for i, j in _near_rows(stacked))
+    return by_length.values()
 
 
 def _near_rows(rows: Float32Array) -> Iterator[tuple[int, int]]:

@@ -218,6 +218,13 @@ def test_near_pairs_are_those_of_all_comparisons() -> None:
     assert set(near_pairs([*rows, *short])) == expected == {(3, 1050)}
 
 
+def test_too_many_recordings_to_compare_are_said(healthy: list[MachineClip], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Regression: beyond 30,000 of one length, copies went unnoticed without a word."""
+    monkeypatch.setattr("trainer.data.check_leaks.MAX_COMPARED", 23)
+    finding = found(check_data(healthy))["not-compared"]
+    assert (finding.severity, finding.message.split()[0]) == ("note", "24")
+
+
 def test_silence_is_not_a_copy(healthy: list[MachineClip], tmp_path: Path) -> None:
     pair = [clip_at(tmp_path / f"{split}-normal-source-fan-9.wav", np.zeros(32_000)) for split in ("train", "test")]
     assert set(found(check_data([*healthy, *pair]))) == {"silent"}
@@ -276,6 +283,7 @@ TEST = [(machine, "source", "test", condition) for machine in ("fan", "pump") fo
         (clips(*TRAIN, *TEST[:3]), "no-test-anomaly", "warning", "1 section has no anomaly test clips: pump/00"),
         (clips(*TRAIN, *TEST[1:]), "no-test-normal", "warning", "no normal test clips: fan/00"),
         (clips(*TRAIN, ("fan", "unknown", "test", "unknown")), "untold", "note", "not labelled"),
+        (clips(*TRAIN, *TEST, ("fan", "source", "train", "anomaly")), "unused", "warning", "2 clips are .* not normal"),
         (clips(TRAIN[0], *TEST), "untrained-section", "warning", "no normal training clips: pump/00"),
         (
             clips(*TRAIN, *TEST, ("fan", "target", "train", "normal")),
