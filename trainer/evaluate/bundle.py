@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import re
 import sys
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -81,6 +82,12 @@ class SectionScores:
     def name(self) -> str:
         """`machine/section`."""
         return f"{self.machine}/{self.section}"
+
+    @property
+    def clip_names(self) -> list[str]:
+        """The files' names; of files that share one (``normal/1.wav``, ``abnormal/1.wav``) their paths."""
+        n_files = Counter(clip.path.name for clip in self.clips)
+        return [clip.path.name if n_files[clip.path.name] == 1 else str(clip.path) for clip in self.clips]
 
     @property
     def is_judgeable(self) -> bool:
@@ -165,6 +172,9 @@ def run_bundle(bundle: Bundle, clips: Sequence[MachineClip], *, progress: bool =
     heard = _hear_all(bundle, [clip for group in usable.values() for clip in group], progress)
     without = [f"{machine}/{section}" for machine, section in sorted(groups.keys() - usable.keys())]
     notes = [f"{first_names(without)}: no normal training clips to enrol; passed over"] if without else []
+    unused = [clip.path.name for clip in clips if clip.split == "train" and not clip.for_training]
+    if unused:
+        notes.append(f"{first_names(unused)}: in the training split and not normal; neither enrolled nor judged")
     return _run_sections(bundle, usable, heard, notes)
 
 
@@ -248,6 +258,9 @@ def _run_sections(
         raise UsageError(
             "there are no test clips", fix="a single normal clip per section can only be enrolled: add some"
         )
+    alone = [section.name for section, _ in scored.values() if not section.clips]
+    if alone:
+        notes = [*notes, f"{first_names(alone)}: a single normal clip and nothing to judge; passed over"]
     folded = [section.name for section, in_folds in scored.values() if in_folds]
     if folded:
         notes = [*notes, f"{first_names(folded)}: {FOLD_NOTE}"]

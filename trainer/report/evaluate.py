@@ -15,7 +15,7 @@ import numpy as np
 import edged
 from edged.embed.bundle import MODEL_NAME, Bundle, load_bundle
 from edged.errors import UsageError
-from edged.flow import SAMPLE_RATE_HZ
+from edged.flow import SAMPLE_RATE_HZ, Float32Array
 from trainer.data.clips import read_recording
 from trainer.data.recordings import read_machine_data
 from trainer.evaluate.bundle import BundleRun, refuse_keywords, run_bundle
@@ -74,19 +74,25 @@ def evaluation_of(bundle: Bundle, data: Path, run: BundleRun, seed: int = 0) -> 
     """The page's contents, with the spectrograms of the worst errors."""
     judged = run.judged
     worst = [mistake.path for side in worst_mistakes(judged) for mistake in side]
-    clips = {path: read_recording(path) for path in worst}
+    pictures = {path: _picture(path) for path in worst}
     return Evaluation(
         title=f"{bundle.manifest.id} {bundle.manifest.version} on {data.name or data.resolve().name}",
         systems={bundle.manifest.id: judged} if judged else {},
         embeddings={bundle.manifest.id: run.embeddings},
         listed=run.listed,
         levels_dbfs=run.levels_dbfs,
-        spectrograms={path: log_spectrogram(samples) for path, samples in clips.items()},
-        durations_s={path: len(samples) / SAMPLE_RATE_HZ for path, samples in clips.items()},
+        spectrograms={path: spectrogram for path, (spectrogram, _) in pictures.items()},
+        durations_s={path: duration_s for path, (_, duration_s) in pictures.items()},
         facts=_facts(bundle, data, run),
         notes=(*run.notes, *_level_note(bundle, judged)),
         seed=seed,
     )
+
+
+def _picture(path: Path) -> tuple[Float32Array, float]:
+    """Spectrogram and length of a recording, which may be an hour long and is not kept."""
+    samples = read_recording(path)
+    return log_spectrogram(samples), len(samples) / SAMPLE_RATE_HZ
 
 
 def _facts(bundle: Bundle, data: Path, run: BundleRun) -> dict[str, str]:

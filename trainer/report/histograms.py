@@ -54,4 +54,5 @@ def _edges(scores: Float64Array, linear_width: float) -> Float64Array:
     if linear_width == 0.0:
         return np.linspace(low, high, N_BINS + 1)
     first, last = (float(np.arcsinh(end / linear_width)) for end in (low, high))
-    return np.asarray(np.sinh(np.linspace(first, last, N_BINS + 1)) * linear_width, np.float64)
+    inner = np.sinh(np.linspace(first, last, N_BINS + 1)[1:-1]) * linear_width
+    return np.asarray(np.r_[low, inner, high], np.float64)  # there and back, the ends would not be quite the same

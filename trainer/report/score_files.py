@@ -33,7 +33,7 @@ def write_scores(directory: Path, sections: Sequence[SectionScores]) -> list[Pat
 
 def _lines(section: SectionScores) -> str:
     buffer = io.StringIO()
-    rows = [(clip.path.name, repr(float(score))) for clip, score in zip(section.clips, section.scores, strict=True)]
+    rows = [(name, repr(float(score))) for name, score in zip(section.clip_names, section.scores, strict=True)]
     csv.writer(buffer, lineterminator="\n").writerows(rows)
     return buffer.getvalue()
 

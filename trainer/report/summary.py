@@ -88,9 +88,11 @@ def level_auc(section: JudgedSection, levels_dbfs: Mapping[Path, float]) -> floa
 def summary_fields(evaluation: Evaluation, summary: Summary) -> dict[str, Any]:
     """The figures as `edged-train evaluate --json` prints them."""
     listed = {
-        section.name: {"clips": len(section.clips), "scores": {c.path.name: float(s) for c, s in zipped}}
+        section.name: {
+            "clips": len(section.clips),
+            "scores": dict(zip(section.clip_names, map(float, section.scores), strict=True)),
+        }
         for section in evaluation.listed
-        for zipped in [zip(section.clips, section.scores, strict=True)]
     }
     return {
         "title": evaluation.title,

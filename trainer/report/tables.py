@@ -120,7 +120,7 @@ def listed_rows(sections: Sequence[SectionScores]) -> list[dict[str, object]]:
     """Sections without figures: how many clips, the range of scores, and the highest ones."""
     result: list[dict[str, object]] = []
     for section in sections[:MAX_ROWS]:
-        order = np.argsort(-section.scores, kind="stable")[:N_LISTED]
+        order, names = np.argsort(-section.scores, kind="stable")[:N_LISTED], section.clip_names
         low, median, high = np.percentile(section.scores, [0.0, 50.0, 100.0])
         result.append(
             {
@@ -128,7 +128,7 @@ def listed_rows(sections: Sequence[SectionScores]) -> list[dict[str, object]]:
                 "n": len(section.clips),
                 "kinds": ", ".join(sorted({clip.condition for clip in section.clips})),
                 "range": f"{low:.2f} to {high:.2f}, median {median:.2f}",
-                "clips": [(shown(section.clips[index].path.name), f"{section.scores[index]:.2f}") for index in order],
+                "clips": [(shown(names[index]), f"{section.scores[index]:.2f}") for index in order],
             }
         )
     return result

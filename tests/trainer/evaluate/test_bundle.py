@@ -168,6 +168,19 @@ def test_sections_without_anything_to_enrol_are_passed_over(tmp_path, bundle):
         run_bundle(bundle, read_machine_data(tmp_path / "one"))
 
 
+def test_what_is_not_judged_is_said(tmp_path, bundle):
+    """Regression: anomalies in the training split, and sections of one clip, vanished without a word."""
+    for split, condition, n in (("train", "normal", 3), ("train", "anomaly", 1), ("test", "normal", 1)):
+        for k in range(n):
+            write_clip(tmp_path / f"fan/{split}/{condition}/{condition}{k}.wav", k + 10 * len(split))
+    write_clip(tmp_path / "pump/train/normal/lonely.wav", 3)
+    run = run_bundle(bundle, read_machine_data(tmp_path))
+    assert [section.name for section in run.sections] == ["fan/00"]
+    assert [clip.path.name for clip in run.sections[0].clips] == ["normal0.wav"]
+    assert any(note.startswith("anomaly0.wav: in the training split and not normal") for note in run.notes)
+    assert any(note.startswith("pump/00: a single normal clip") for note in run.notes)
+
+
 def test_damaged_clips_and_scores_are_named(tmp_path, bundle, monkeypatch):
     write_mimii(tmp_path, n_normal=3, n_abnormal=1)
     monkeypatch.setattr(trainer.evaluate.bundle, "clip_scores", lambda _, clips: np.full(len(clips), np.nan))

@@ -4,6 +4,7 @@ import csv
 import json
 import subprocess
 import sys
+import weakref
 from pathlib import Path
 
 import numpy as np
@@ -12,15 +13,20 @@ import soundfile as sf
 import typer
 from typer.testing import CliRunner
 
-from edged.embed.bundle import RepresentationSpec
+from edged.embed.bundle import RepresentationSpec, load_bundle
 from edged.errors import UsageError
 from edged.features.anomaly import AnomalySpec
 from trainer.anomaly_bundle import write_anomaly_bundle
 from trainer.commands.evaluate import evaluate
+from trainer.data.clips import read_recording
 from trainer.data.machine_clip import MachineClip
-from trainer.evaluate.bundle import SectionScores
-from trainer.report.evaluate import evaluate_bundle
+from trainer.data.recordings import read_machine_data
+from trainer.evaluate.bundle import SectionScores, run_bundle
+from trainer.report.evaluate import evaluate_bundle, evaluation_of
+from trainer.report.evaluation import Evaluation
 from trainer.report.score_files import write_scores
+from trainer.report.summary import summarise, summary_fields
+from trainer.report.tables import listed_rows
 
 RUNNER = CliRunner()
 
@@ -88,6 +94,37 @@ def test_score_files_have_plain_names_and_keep_the_clips_names(tmp_path):
     assert path.read_bytes() == b'"b,\xe9.wav",0.1\n'
     with pytest.raises(UsageError, match="two sections"):
         write_scores(tmp_path, [scores("a b"), scores("a_b")])
+
+
+def test_files_that_share_a_name_are_told_apart(tmp_path):
+    """Regression: `a/1.wav` and `b/1.wav` were one entry of the JSON, and two lines alike of the score file."""
+    clips = [
+        MachineClip(Path(name), "fan", "00", "source", "test", "unknown") for name in ("a/1.wav", "b/1.wav", "2.wav")
+    ]
+    section = SectionScores("fan", "00", np.array([0.1, 0.2, 0.3]), tuple(clips), np.empty(0))
+    evaluation = Evaluation(title="t", systems={}, listed=[section])
+    (listed,) = summary_fields(evaluation, summarise(evaluation))["listed"].values()
+    assert listed["scores"] == {"a/1.wav": 0.1, "b/1.wav": 0.2, "2.wav": 0.3}
+    (path,) = write_scores(tmp_path, [section])
+    assert path.read_text().splitlines() == ["a/1.wav,0.1", "b/1.wav,0.2", "2.wav,0.3"]
+    assert [name for name, _ in listed_rows([section])[0]["clips"]] == ["2.wav", "b/1.wav", "a/1.wav"]
+
+
+def test_recordings_of_the_worst_errors_are_read_one_at_a_time(bundle, data, monkeypatch):
+    """Regression: all of them were held at once, each of up to an hour."""
+    alive = []
+
+    def read(path):
+        assert not any(held() is not None for held in alive)
+        samples = read_recording(path)
+        alive.append(weakref.ref(samples))
+        return samples
+
+    loaded = load_bundle(bundle)
+    run = run_bundle(loaded, read_machine_data(data))
+    monkeypatch.setattr("trainer.report.evaluate.read_recording", read)
+    assert set(evaluation_of(loaded, data, run).durations_s.values()) == {1.0}
+    assert len(alive) == 9
 
 
 def test_help_names_both_uses():
