@@ -61,6 +61,8 @@ def operating_points(
 ) -> list[Operating]:
     """One per distance that occurs, with one threshold for all words and files; ascending limits.
 
+    Findings of equal distance pass or fail together.
+
     Args:
         spotted: file -> findings, all those below a loose limit.
         spoken: file -> truth; its files are those that count.
@@ -72,10 +74,11 @@ def operating_points(
     rows.sort(key=lambda row: row[0])
     n_spoken = sum(len(truth) for truth in spoken.values())
     hits = np.cumsum([hit for _, hit in rows])
-    return [
-        Operating(2.0 * h / (k + n_spoken), h / k, h / max(1, n_spoken), limit)
+    points = {
+        limit: Operating(2.0 * h / (k + n_spoken), h / k, h / max(1, n_spoken), limit)
         for k, (h, (limit, _)) in enumerate(zip(hits.tolist(), rows, strict=True), start=1)
-    ]
+    }
+    return list(points.values())
 
 
 def best_f1(points: Sequence[Operating]) -> Operating:
