@@ -28,6 +28,7 @@ from edged.errors import UsageError
 from edged.flow import SAMPLE_RATE_HZ
 from trainer.data.machine_kinds import KINDS, Fault, OperatingPoint
 from trainer.data.machine_synth import PlantMachine, Surroundings, draw_fault, draw_plant, render_clip
+from trainer.files import write_whole
 
 SETTINGS_FILE = "plant.json"
 MAX_CLIPS = 1_000_000
@@ -115,16 +116,19 @@ def plant_clips(tree: PlantTree) -> Iterator[PlantClip]:
 
 
 def write_clip(out: Path, tree: PlantTree, clip: PlantClip) -> None:
-    """Render a clip beside its place and move it there; a file that is there is complete and stays."""
+    """Render a clip; a file that is there is complete and stays.
+
+    Raises:
+        StorageError: the disk is full or refuses.
+    """
     path = out / clip.path
     if path.exists():
         return
     item = plant_machines(tree)[clip.machine]
     samples = render_clip(item, clip.seed, domain=clip.domain, fault=clip.fault, duration_s=tree.duration_s)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f".{path.name}.part")
-    sf.write(part, samples, SAMPLE_RATE_HZ, format=tree.suffix[1:].upper(), subtype="PCM_16")
-    part.replace(path)
+    content = io.BytesIO()
+    sf.write(content, samples, SAMPLE_RATE_HZ, format=tree.suffix[1:].upper(), subtype="PCM_16")
+    write_whole(path, content.getbuffer())
 
 
 def start_tree(out: Path, tree: PlantTree) -> list[PlantClip]:
@@ -132,6 +136,7 @@ def start_tree(out: Path, tree: PlantTree) -> list[PlantClip]:
 
     Raises:
         UsageError: too many clips; the folder holds a tree made with other values, or something else.
+        StorageError: the disk is full or refuses.
     """
     settings = json.dumps(asdict(tree), indent=2) + "\n"
     path = out / SETTINGS_FILE
@@ -144,7 +149,7 @@ def start_tree(out: Path, tree: PlantTree) -> list[PlantClip]:
             f"{out}: holds a plant made with other values (see {path})", fix="give the same, or a new folder"
         )
     clips = list(plant_clips(tree))
-    _write_text(path, settings)
+    write_whole(path, settings.encode())
     _write_tables(out, clips)
     return [clip for clip in clips if not (out / clip.path).exists()]
 
@@ -198,11 +203,4 @@ def _write_tables(out: Path, clips: Sequence[PlantClip]) -> None:
 def _write_csv(path: Path, header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     text = io.StringIO()
     csv.writer(text, lineterminator="\n").writerows([header, *rows])
-    _write_text(path, text.getvalue())
-
-
-def _write_text(path: Path, text: str) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f".{path.name}.part")
-    part.write_text(text, encoding="utf-8")
-    part.replace(path)
+    write_whole(path, text.getvalue().encode())

@@ -1,6 +1,7 @@
 """The synthetic tree: read like DCASE, same samples from the same values, resumed where it stopped, nothing to find."""
 
 import csv
+import os
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from trainer.data.check import check_data
 from trainer.data.dcase import class_names, read_machine_tree
 from trainer.data.plant_tree import PlantTree, plant_clips, plant_machines, start_tree, write_clip
 from trainer.data.plant_workers import write_clips
+from trainer.files import StorageError
 
 SMALL = PlantTree(machines=2, sections=2, clips=6, test=8, points=2, target_share=0.2, duration_s=2.0, seed=5)
 
@@ -89,14 +91,24 @@ def test_what_was_begun_goes_on(plant: Path, tmp_path: Path) -> None:
 
 
 def test_no_half_file_under_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def full_disk(*_: object, **__: object) -> None:
+    """Regression: a full disk ended the command with a traceback of libsndfile's."""
+
+    def full_disk(_: int) -> None:
         raise OSError(28, "No space left on device")
 
     clip = start_tree(tmp_path, SMALL)[0]
-    monkeypatch.setattr(sf, "write", full_disk)
-    with pytest.raises(OSError, match="No space"):
+    monkeypatch.setattr(os, "fsync", full_disk)
+    with pytest.raises(StorageError, match="No space"):
         write_clip(tmp_path, SMALL, clip)
-    assert not (tmp_path / clip.path).exists()
+    assert not list(tmp_path.rglob("*section_00_source_train_normal_0000*"))
+
+
+def test_a_full_disk_is_told_by_worker_processes_too(tmp_path: Path) -> None:
+    tree = replace(SMALL, clips=20)
+    clips = start_tree(tmp_path, tree)
+    (tmp_path / "rotating0" / "train").touch()  # where a folder should go
+    with pytest.raises(StorageError, match="rotating0/train: cannot be written"):
+        list(write_clips(tmp_path, tree, clips, 2))
 
 
 def test_other_values_need_another_folder(plant: Path, tmp_path: Path) -> None:
