@@ -169,6 +169,21 @@ class EventsSettings(Settings):
     scores: bool = Field(default=True, description="publish the score of every segment as telemetry")
 
 
+class ClipsSettings(Settings):
+    """Saved audio around events; it holds whatever the microphone heard, speech too, and never leaves the device."""
+
+    anomaly: bool = Field(default=True, description="save the sound around the onset of an anomaly")
+    keyword: bool = Field(default=False, description="save the sound around a keyword")
+    pre_roll_s: float = Field(default=5.0, ge=0.0, le=60.0, description="audio before what decided the event")
+    post_roll_s: float = Field(default=5.0, ge=0.0, le=60.0, description="audio after it")
+    format: Literal["flac", "wav"] = Field(default="flac", description="file format, 16 bit")
+    max_total_mib: int = Field(default=200, ge=1, le=1 << 20, description="all clips together; the oldest go first")
+    max_age_days: float = Field(default=30.0, gt=0.0, le=3650.0, description="older clips are removed")
+    keep_free_mib: int = Field(
+        default=200, ge=0, le=1 << 20, description="no clip is saved when less than this would stay free on the disk"
+    )
+
+
 class ControlSettings(Settings):
     """The socket commands come in on."""
 
@@ -208,6 +223,7 @@ class Config(Settings):
     )
     capture: CaptureSettings = CaptureSettings()
     events: EventsSettings = EventsSettings()
+    clips: ClipsSettings = ClipsSettings()
     control: ControlSettings = ControlSettings()
     security: SecuritySettings = SecuritySettings()
     metrics: MetricsSettings = MetricsSettings()

@@ -67,15 +67,24 @@ class Ring:
     def last(self, duration_s: float) -> list[Stretch]:
         """The newest ``duration_s`` seconds (or what there is), cut at gaps, oldest first."""
         with self._lock:
-            start = max(0, self._end - min(round(duration_s * SAMPLE_RATE_HZ), self.capacity_samples))
-            copies = [(begin, self._copy(begin, end)) for begin, end in self._without_gaps(start, self._end)]
-        return [Stretch(begin, copy.astype(np.float32) / np.float32(_FULL_SCALE)) for begin, copy in copies]
+            copies = self._copies(self._end - round(duration_s * SAMPLE_RATE_HZ), self._end)
+        return _stretches(copies)
+
+    def between(self, start: int, end: int) -> list[Stretch]:
+        """What of the samples from ``start`` to before ``end`` is still held, cut at gaps, oldest first."""
+        with self._lock:
+            copies = self._copies(start, min(end, self._end))
+        return _stretches(copies)
+
+    def _copies(self, start: int, end: int) -> list[tuple[int, _Int16Array]]:
+        held_from = max(0, self._end - self.capacity_samples, start)
+        return [(begin, self._copy(begin, stop)) for begin, stop in self._without_gaps(held_from, end)]
 
     def _without_gaps(self, start: int, end: int) -> list[tuple[int, int]]:
         pieces = []
         for gap_start, gap_end in self._gaps:
             if gap_start > start:
-                pieces.append((start, gap_start))
+                pieces.append((start, min(gap_start, end)))
             start = max(start, gap_end)
         return [piece for piece in [*pieces, (start, end)] if piece[1] > piece[0]]
 
@@ -84,3 +93,7 @@ class Ring:
         first, n_samples = start % self.capacity_samples, end - start
         head = self._samples[first : first + n_samples]
         return np.concatenate([head, self._samples[: n_samples - len(head)]])
+
+
+def _stretches(copies: list[tuple[int, _Int16Array]]) -> list[Stretch]:
+    return [Stretch(begin, copy.astype(np.float32) / np.float32(_FULL_SCALE)) for begin, copy in copies]

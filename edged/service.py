@@ -31,6 +31,7 @@ from edged.observe.metrics import Metrics
 from edged.observe.notify import READY, STOPPING, notify
 from edged.pipeline import Monitor, run_once
 from edged.references.store import BankStore
+from edged.runtime.clips import ClipSaver
 from edged.runtime.device import Device, source_spec
 from edged.runtime.lock import only_daemon
 from edged.runtime.messages import StatusChange, detection_event, score_event, status_event
@@ -117,6 +118,8 @@ class Service:
             if self.config.metrics.enabled:
                 self.metrics.serve(self.config.metrics)
                 started.callback(self.metrics.stop)
+            self.clips.start()
+            started.callback(self._stop_clips)
             self.worker.start()
             started.callback(self._stop_worker)
             started.callback(self._stop_devices)
@@ -201,6 +204,7 @@ class Service:
             guard, config.events_endpoint, config.state_path,
             settings=config.events, boot=self.boot, samples=self._samples, clock=self._clock,
         )  # fmt: skip
+        self.clips = ClipSaver(config.state_path, config.clips, self.boot, self.announce)
         self.worker = Worker(
             list(self.streams.values()), lambda monitor: self._assembly.embedder(monitor.bundle), self._publish,
             self._changed, self.metrics.observe,
@@ -235,6 +239,10 @@ class Service:
             self.worker.abandon()
             self.worker.join(self._left_s(1.0))
 
+    def _stop_clips(self) -> None:
+        if not self.clips.stop(self._left_s(0.7)):
+            _log.warning("clips that were not saved yet are lost")
+
     def _stop_control(self) -> None:
         self.control.stop(self._left_s(0.5))
 
@@ -253,7 +261,7 @@ class Service:
                 command = self._commands.get(timeout=_TICK_S)
             except queue.Empty:
                 watchdog.tick(time.monotonic())
-                if self.config.exit_when_done and self.worker.is_done:
+                if self.config.exit_when_done and self.worker.is_done and self.clips.is_idle:
                     return self._exit_code()
                 continue
             if command == "reload":
@@ -312,7 +320,8 @@ class Service:
             if self.config.events.scores:
                 self.publisher.telemetry(event)
         for detection in outcome.detections:
-            self.publisher.alarm(*detection_event(detection, monitor, stream.clock, self.boot))
+            clip_of = partial(self.clips.clip_of, stream, monitor.name, detection)
+            self.publisher.alarm(*detection_event(detection, monitor, stream.clock, self.boot, clip_of))
 
     def _samples(self) -> dict[str, dict[str, dict[str, int]]]:
         return {name: stream.books for name, stream in self.streams.items()}
@@ -332,5 +341,7 @@ class Service:
                 "dropped_telemetry": self.publisher.dropped_telemetry,
                 "unjournalled": self.publisher.unjournalled,
                 "lost_from_journal": self.publisher.lost_from_journal,
+                "clips_saved": self.clips.saved,
+                "clips_lost": self.clips.lost,
             },
         }

@@ -91,6 +91,17 @@ class JournalReader:
         sql = "SELECT topic, body FROM journal_events WHERE wall_ns >= ? ORDER BY seq"
         return self._bodies(sql, (wall_ns,), topics, limit)
 
+    def find(self, event_id: str) -> dict[str, Any] | None:
+        """The event with an id, or None: there never was one, or it was removed for age.
+
+        Raises:
+            StateError: the database cannot be read.
+        """
+        numbered = re.fullmatch(r".*-(\d{1,18})", event_id)
+        seq = int(numbered[1]) if numbered else 0
+        found = self.after(seq - 1, before=seq + 1)
+        return next((event for event in found if event["id"] == event_id), None)
+
     def last_seq(self) -> int:
         """Number of the newest event, 0 if there never was one."""
         return max((int(row[0]) for row in self._rows("SELECT last_seq FROM journal_counter", ())), default=0)

@@ -24,7 +24,13 @@ class StatusChange:
 Announce = Callable[[StatusChange], None]
 
 
-def detection_event(detection: Detection, monitor: Monitor, clock: StreamClock, boot: str) -> tuple[Detected, int]:
+ClipOf = Callable[[int], str | None]
+"""Wall time of a decision in nanoseconds -> path of the clip that will hold its sound, or None."""
+
+
+def detection_event(
+    detection: Detection, monitor: Monitor, clock: StreamClock, boot: str, clip_of: ClipOf = lambda _: None
+) -> tuple[Detected, int]:
     """The event of a decision, and the wall time of its last sample in nanoseconds."""
     wall_ns = clock.wall_ns(detection.sample_end)
     offset = detection.offset_sample
@@ -45,6 +51,7 @@ def detection_event(detection: Detection, monitor: Monitor, clock: StreamClock, 
         "domain": detection.domain,
         "details": dict(detection.details),
         "kind": detection.kind,
+        "clip": clip_of(wall_ns),
     }
     if detection.kind == "keyword":
         return KeywordEvent(keyword=detection.keyword, **facts), wall_ns
