@@ -67,12 +67,13 @@ class RunningSpeechObjective(nn.Module):
 
     def forward(self, network: nn.Module, batch: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Losses of one batch: `frames` (batch, time, n_mels) and the labels of FrameLabels, each (batch, time)."""
-        reversed_crop = torch.rand(len(batch["frames"])) < self.reversed_share  # (batch,)
+        device = batch["frames"].device
+        reversed_crop = torch.rand(len(batch["frames"]), device=device) < self.reversed_share  # (batch,)
         batch = reverse_some(batch, reversed_crop)
         frames = mask_spectrogram(jitter_level(batch["frames"], self.silence), self.silence)
         embeddings = network(frames)  # (batch, time - context, dim)
         left, right = self.context
-        chosen = torch.rand(embeddings.shape[:2]) < self.frame_share
+        chosen = torch.rand(embeddings.shape[:2], device=device) < self.frame_share
         labels = {
             name: value[:, left : value.shape[1] - right][chosen] for name, value in batch.items() if name != "frames"
         }

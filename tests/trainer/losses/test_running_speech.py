@@ -1,6 +1,7 @@
 """The objective of the general embedder: labels go where they belong, and it trains."""
 
 import torch
+from torch.overrides import TorchFunctionMode
 
 from trainer.augment.reverse import reverse_some
 from trainer.augment.specaugment import jitter_level, mask_spectrogram
@@ -42,6 +43,24 @@ def test_it_trains():
         values.append(float(losses["loss"].detach()))
     assert set(losses) == {"phone", "diphone", "word", "loss"}
     assert values[-1] < values[0]
+
+
+def test_what_is_drawn_is_drawn_where_the_frames_are():
+    """Reversal and the chosen frames were drawn on the CPU whatever the device, which an accelerator refuses."""
+    devices = []
+
+    class Drawn(TorchFunctionMode):
+        def __torch_function__(self, func, types, args=(), kwargs=None):
+            if func is torch.rand:
+                devices.append((kwargs or {}).get("device"))
+            return func(*args, **(kwargs or {}))
+
+    network = SpeechTrunk(width=16, dim=8)
+    context = (network.context_left, network.context_right)
+    objective, batch = RunningSpeechObjective(torch.arange(25).reshape(5, 5), 3, context, -1.5, dim=8), small_batch()
+    with Drawn():
+        objective(network, batch)
+    assert set(devices) == {batch["frames"].device}
 
 
 def test_diphones_run_from_middle_to_middle():
