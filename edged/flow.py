@@ -9,7 +9,7 @@ valid: a stage that keeps working on its buffers hands out a copy.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -22,7 +22,8 @@ SAMPLE_RATE_HZ = 16_000
 Float32Array = NDArray[np.float32]
 Float64Array = NDArray[np.float64]
 
-DetectionKind = Literal["onset", "update", "cleared", "keyword"]
+DetectionKind = Literal["onset", "update", "cleared", "drift", "keyword"]
+Severity = Literal["low", "medium", "high"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +49,62 @@ class Block:
 
 
 @dataclass(frozen=True, slots=True)
+class InputFacts:
+    """What the samples of a stretch are like, apart from what they sound like.
+
+    Attributes:
+        level_dbfs: root mean square about the mean.
+        mean: of full scale.
+        clipped_share: of samples at full scale.
+        dead_share: of time without any change; `repeated_share`: of time that is a copy of what came before.
+        colour: 0 for white noise, towards 1 for hum.
+    """
+
+    level_dbfs: float
+    mean: float
+    clipped_share: float
+    dead_share: float
+    repeated_share: float
+    colour: float
+
+    @property
+    def broken_share(self) -> float:
+        """Share of time in which nothing new was heard."""
+        return self.dead_share + self.repeated_share
+
+
+@dataclass(frozen=True, slots=True)
+class InputRange:
+    """Between which bounds the facts of some sound lie, such as of the enrolled clips."""
+
+    quietest_dbfs: float
+    loudest_dbfs: float
+    clipped_share: float
+    broken_share: float
+    colour: float
+
+    @classmethod
+    def of(cls, facts: Iterable[InputFacts]) -> InputRange | None:
+        """The range of measured stretches; None without any."""
+        known = [cls(f.level_dbfs, f.level_dbfs, f.clipped_share, f.broken_share, f.colour) for f in facts]
+        return cls.joined(known)
+
+    @classmethod
+    def joined(cls, ranges: Iterable[InputRange | None]) -> InputRange | None:
+        """The range that holds all that are known; None if none is."""
+        known = [r for r in ranges if r is not None]
+        if not known:
+            return None
+        return cls(
+            min(r.quietest_dbfs for r in known),
+            max(r.loudest_dbfs for r in known),
+            max(r.clipped_share for r in known),
+            max(r.broken_share for r in known),
+            min(r.colour for r in known),
+        )
+
+
+@dataclass(frozen=True, slots=True)
 class Segment:
     """Features of one fixed-length piece of a stream, ready for the embedder.
 
@@ -56,12 +113,14 @@ class Segment:
         sample_end: one past the last.
         features: the model's inputs by name, without batch axis, and arrays that are scored as they are.
         epoch: life of the stream's clock.
+        input: what its samples are like, where the front end looks at that.
     """
 
     sample_start: int
     sample_end: int
     features: Mapping[str, Float32Array]
     epoch: int = 0
+    input: InputFacts | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,23 +129,37 @@ class Embedding:
 
     Attributes:
         vectors: representation name -> float32 (dim,) for anomaly, (n_frames, dim) for keyword.
+        input: of its segment.
     """
 
     sample_start: int
     sample_end: int
     vectors: Mapping[str, Float32Array]
     epoch: int = 0
+    input: InputFacts | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Scored:
-    """The score of one segment (anomaly monitors), for telemetry and ``edged score --scores``."""
+    """The score of one segment (anomaly monitors), for telemetry and ``edged score --scores``.
+
+    Attributes:
+        input: ``ok``, or what was wrong with the input; the score then says nothing and nothing was decided by it.
+        discount: by how much the score was lowered for what the reference stream heard at the same time.
+    """
 
     sample_start: int
     sample_end: int
     anomaly_score: float
     threshold: float
     domain: str
+    input: str = "ok"
+    discount: float = 0.0
+
+    @property
+    def is_judged(self) -> bool:
+        """Whether the score counted: only such scores tell what normal sound is like."""
+        return self.input == "ok"
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +167,7 @@ class Detection:
     """What a monitor decided; the service makes an event of it.
 
     Attributes:
-        kind: ``onset``, ``update``, ``cleared`` (anomaly) or ``keyword``.
+        kind: ``onset``, ``update``, ``cleared``, ``drift`` (anomaly) or ``keyword``.
         sample_start: first sample the decision rests on.
         sample_end: one past the last.
         onset_sample: where the thing itself began; ``offset_sample``: where it ended (None while it lasts).
@@ -103,6 +176,7 @@ class Detection:
         domain: the acoustic domain whose reference was nearest (anomaly).
         bank_version: version of the references that decided.
         keyword: the word (keyword monitors).
+        severity: how grave an anomaly is; None where there is nothing to compare.
         details: further facts for the event, JSON-serialisable.
     """
 
@@ -117,6 +191,7 @@ class Detection:
     bank_version: int = 0
     keyword: str = ""
     epoch: int = 0
+    severity: Severity | None = None
     details: Mapping[str, Any] = field(default_factory=dict)
 
 

@@ -53,7 +53,7 @@ class OnnxEmbedder:
             spec.name: (outputs if spec.source == "model" else segment.features)[spec.name]
             for spec in self._representations
         }
-        return Embedding(segment.sample_start, segment.sample_end, vectors, segment.epoch)
+        return Embedding(segment.sample_start, segment.sample_end, vectors, segment.epoch, segment.input)
 
     def _run(self, segment: Segment) -> dict[str, Float32Array]:
         if self._session is None or self._model is None:

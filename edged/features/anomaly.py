@@ -17,6 +17,7 @@ from typing import Literal
 import numpy as np
 from pydantic import Field, model_validator
 
+from edged.features.health import input_facts
 from edged.features.mel import mel_weights
 from edged.features.spec import FeatureSpec
 from edged.features.spectrogram import StreamingSpectrogram, frame_count, hann, magnitude_frames, temporal_mean_removed
@@ -140,7 +141,7 @@ class AnomalyFeatures:
         if self._end > self.covered_until and len(samples):
             samples = samples[-self.spec.segment_samples :]
             features = segment_features(samples, self.spec)
-            tail = [Segment(self._end - len(samples), self._end, features, self._epoch)]
+            tail = [Segment(self._end - len(samples), self._end, features, self._epoch, input_facts(samples))]
         self.reset(self._end, self._epoch)
         return tail
 
@@ -149,7 +150,8 @@ class AnomalyFeatures:
         offset = start - self._buffer_start
         samples = self._buffer[offset : offset + spec.segment_samples]
         frames = self._frames[: spec.n_frames]
-        segment = Segment(start, start + spec.segment_samples, _features(samples, frames, spec), self._epoch)
+        features, facts = _features(samples, frames, spec), input_facts(samples)
+        segment = Segment(start, start + spec.segment_samples, features, self._epoch, facts)
         self.covered_until = segment.sample_end
         self._has_segment = True
         self._next_start += spec.hop_samples
