@@ -23,14 +23,19 @@ from edged.score.backend import Arrays, Backend, stored
 from edged.score.cosine import CosineBackend
 from edged.score.density import DensityBackend
 from edged.score.distances import TINY
+from edged.score.lof import LofBackend
+from edged.score.mixture import MixtureBackend
 from edged.score.references import References
 from edged.score.shrinkage import ShrinkageBackend
 
 Fit = Callable[..., Backend]
+Fitted = CosineBackend | DensityBackend | LofBackend | MixtureBackend | ShrinkageBackend
 
-BACKENDS: dict[str, type[CosineBackend] | type[DensityBackend] | type[ShrinkageBackend]] = {
+BACKENDS: dict[str, type[Fitted]] = {
     "cosine": CosineBackend,
     "density": DensityBackend,
+    "lof": LofBackend,
+    "mixture": MixtureBackend,
     "shrinkage": ShrinkageBackend,
 }
 

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Protocol
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from edged.errors import StateError
-from edged.flow import Float64Array
+from edged.flow import Float32Array, Float64Array
+from edged.score.references import References
 
 MAX_FOLDS = 40
 """More clips than this are left out in groups, which bounds the time of enrolment and errs on the careful side."""
@@ -44,6 +45,27 @@ def clip_folds(clips: NDArray[np.int64]) -> NDArray[np.int64]:
     """
     _, number = np.unique(clips, return_inverse=True)
     return np.asarray(number % MAX_FOLDS, np.int64)
+
+
+def rows_left_out(clips: NDArray[np.int64]) -> list[NDArray[np.bool_]]:
+    """Bool (n,) for every fold: the rows left out together. Empty if there is but one clip."""
+    folds = clip_folds(clips)
+    return [folds == fold for fold in range(folds.max() + 1)] if folds.max() else []
+
+
+def leave_clips_out(
+    references: References, distance_without: Callable[[References, Float32Array], Float64Array]
+) -> Float64Array:
+    """Every clip judged by what is fitted to the others: (n_references,), NaN without other clips.
+
+    Args:
+        references: of one representation.
+        distance_without: takes the others and the rows of the clip (n, dim); gives their distances (n,).
+    """
+    result = np.full(len(references), np.nan)
+    for own in rows_left_out(references.clips):
+        result[own] = distance_without(references.select(~own), references.vectors[own])
+    return result
 
 
 def stored(arrays: Arrays, key: str, n_dims: int) -> NDArray[np.generic]:

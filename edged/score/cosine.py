@@ -15,8 +15,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from edged.flow import Float64Array
-from edged.score.backend import Arrays, clip_folds, stored
+from edged.flow import Float32Array, Float64Array
+from edged.score.backend import Arrays, leave_clips_out, stored
 from edged.score.distances import cosine, unit
 from edged.score.kmeans import spherical_kmeans
 from edged.score.references import References
@@ -81,12 +81,8 @@ def _anchors(references: References, n_clusters: int, seed: int) -> Float64Array
 
 def _leave_clip_out(references: References, n_clusters: int, seed: int) -> Float64Array:
     """Every clip scored by anchors found without it."""
-    result = np.full(len(references), np.nan)
-    folds = clip_folds(references.clips)
-    if folds.max() == 0:
-        return result
-    for fold in range(folds.max() + 1):
-        own = folds == fold
-        anchors = _anchors(references.select(~own), n_clusters, seed)
-        result[own] = cosine(references.vectors[own], anchors).min(axis=1)
-    return result
+
+    def without(others: References, vectors: Float32Array) -> Float64Array:
+        return np.asarray(cosine(vectors, _anchors(others, n_clusters, seed)).min(axis=1))
+
+    return leave_clips_out(references, without)

@@ -13,13 +13,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from edged.errors import EnrolmentError
+from edged.errors import EnrolmentError, StateError
 from edged.flow import Float64Array
-from edged.score.backend import Arrays, clip_folds, stored
-from edged.score.distances import METRICS, TINY, without_own_clip
+from edged.score.backend import Arrays, rows_left_out, stored
+from edged.score.distances import METRIC_CODES, METRICS, TINY, without_own_clip
 from edged.score.references import References
-
-_METRIC_CODES = {"euclidean": 0, "cosine": 1}
 
 
 @dataclass(frozen=True)
@@ -62,8 +60,13 @@ class DensityBackend:
             raise EnrolmentError(f"no density back end with metric '{metric}', K = {n_neighbours}, ratio {max_ratio}")
         members = np.asarray(references.vectors, np.float64)
         others = without_own_clip(METRICS[metric](members, members), references.same_clip())
-        radius = _bounded(_mean_nearest(others, n_neighbours), max_ratio)
-        return cls(metric, members, radius, _leave_clip_out(others, references.clips, n_neighbours, max_ratio))
+        plain = _mean_nearest(others, n_neighbours)
+        radius = bounded(plain, max_ratio, usual(plain))
+        left_out = np.full(len(members), np.nan)
+        for own in rows_left_out(references.clips):
+            without = bounded(_mean_nearest(others[np.ix_(~own, ~own)], n_neighbours), max_ratio, usual(plain))
+            left_out[own] = (others[np.ix_(own, ~own)] / without).min(axis=1)
+        return cls(metric, members, radius, left_out)
 
     def distance(self, vectors: ArrayLike) -> Float64Array:
         """Smallest relative distance: (n, dim) -> (n,); about 1 for what is as near as references are to each other."""
@@ -80,17 +83,15 @@ class DensityBackend:
 
     def to_arrays(self) -> dict[str, NDArray[np.generic]]:
         """Members, radii and leave-clip-out distances; the metric as a number."""
-        code = np.array([_METRIC_CODES[self.metric]], np.int64)
+        code = np.array([METRIC_CODES[self.metric]], np.int64)
         return {"metric": code, "members": self.members, "radius": self.radius, "left_out": self.left_out}
 
     @classmethod
     def from_arrays(cls, arrays: Arrays) -> DensityBackend:
         """Restore what `to_arrays` gave."""
-        names = {code: name for name, code in _METRIC_CODES.items()}
-        metric = names.get(int(stored(arrays, "metric", 1)[0]), "euclidean")
         members = np.asarray(stored(arrays, "members", 2), np.float64)
         radius, left_out = (np.asarray(stored(arrays, key, 1), np.float64) for key in ("radius", "left_out"))
-        return cls(metric, members, radius, left_out)
+        return cls(stored_metric(arrays), members, radius, left_out)
 
     def _relative(self, vectors: ArrayLike) -> Float64Array:
         return METRICS[self.metric](vectors, self.members) / self.radius
@@ -106,24 +107,34 @@ def _mean_nearest(others: Float64Array, n_neighbours: int) -> Float64Array:
     return np.where(count > 0, total / np.maximum(count, 1), np.nan)
 
 
-def _bounded(radius: Float64Array, max_ratio: float) -> Float64Array:
-    """Radii limited to the median's neighbourhood; 1 everywhere when no row has a neighbour."""
-    known = radius[np.isfinite(radius)]
-    middle = float(np.median(known)) if len(known) else 1.0
-    middle = middle if middle > TINY else 1.0
-    return np.clip(np.where(np.isfinite(radius), radius, middle), middle / max_ratio, middle * max_ratio)
+def usual(sizes: Float64Array) -> float:
+    """The median of the neighbourhoods' known sizes (n,); 1 when none is known, or all are nothing."""
+    known = sizes[np.isfinite(sizes)]
+    middle = float(np.median(known)) if len(known) else 0.0
+    return middle if middle > TINY else 1.0
 
 
-def _leave_clip_out(
-    others: Float64Array, clips: NDArray[np.int64], n_neighbours: int, max_ratio: float
-) -> Float64Array:
-    """Every clip scored by a back end fitted without it, from the pairwise distances alone."""
-    result = np.full(len(clips), np.nan)
-    folds = clip_folds(clips)
-    if folds.max() == 0:
-        return result
-    for fold in range(folds.max() + 1):
-        own = folds == fold
-        radius = _bounded(_mean_nearest(others[np.ix_(~own, ~own)], n_neighbours), max_ratio)
-        result[own] = (others[np.ix_(own, ~own)] / radius).min(axis=1)
-    return result
+def bounded(sizes: Float64Array, max_ratio: float, where_unknown: float) -> Float64Array:
+    """Sizes of neighbourhoods limited around their median: (n,) -> (n,).
+
+    Args:
+        sizes: NaN where a row has no neighbour; it gets the median.
+        max_ratio: largest ratio to the median, either way.
+        where_unknown: taken for the median when no row has a neighbour, as of the one clip left when the other is left
+            out: it must be of the scale of the whole set, or the two would be measured by different rulers.
+    """
+    middle = usual(sizes) if np.isfinite(sizes).any() else where_unknown
+    return np.clip(np.where(np.isfinite(sizes), sizes, middle), middle / max_ratio, middle * max_ratio)
+
+
+def stored_metric(arrays: Arrays) -> str:
+    """The metric of a stored back end, which keeps it as a number.
+
+    Raises:
+        StateError: it is none.
+    """
+    code = int(stored(arrays, "metric", 1)[0])
+    for name, known in METRIC_CODES.items():
+        if code == known:
+            return name
+    raise StateError(f"a stored back end has an unknown metric {code}", fix="enrol again")

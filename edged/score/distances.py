@@ -44,6 +44,8 @@ def unit(vectors: ArrayLike) -> Float64Array:
 
 
 METRICS: dict[str, Metric] = {"euclidean": euclidean, "cosine": cosine}
+METRIC_CODES = {"euclidean": 0, "cosine": 1}
+"""What stands for a metric in stored arrays."""
 
 
 def without_own_clip(distances: Float64Array, same_clip: NDArray[np.bool_]) -> Float64Array:

@@ -47,6 +47,11 @@ class References:
         """Bool (n,): rows of the source domain."""
         return np.array([domain == SOURCE for domain in self.domains])
 
+    @property
+    def domain_numbers(self) -> NDArray[np.int64]:
+        """Int (n,): the domain of every row, numbered in the order of their names."""
+        return np.asarray(np.unique(np.array(self.domains), return_inverse=True)[1], np.int64)
+
     def select(self, rows: NDArray[np.bool_] | NDArray[np.int64]) -> References:
         """The chosen rows, as a new set."""
         chosen = np.arange(len(self))[rows]

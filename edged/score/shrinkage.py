@@ -13,8 +13,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from edged.flow import Float64Array
-from edged.score.backend import Arrays, clip_folds, stored
+from edged.flow import Float32Array, Float64Array
+from edged.score.backend import Arrays, leave_clips_out, stored
+from edged.score.covariance import by_domain, ledoit_wolf, usual_variance
 from edged.score.distances import TINY, euclidean
 from edged.score.references import References
 
@@ -50,7 +51,7 @@ class ShrinkageBackend:
             standardise: divide each dimension by its spread first, drawn halfway to the average one because few rows
                 know it badly.
         """
-        variance = _variance(references)
+        variance = usual_variance(references)
         fitted = _fit(references, standardise, variance)
         return cls(**fitted, left_out=_leave_clip_out(references, standardise, variance))
 
@@ -90,7 +91,7 @@ class ShrinkageBackend:
 
 def _fit(references: References, standardise: bool, prior: Float64Array) -> dict[str, Float64Array]:
     """Means and shrunk covariance; `prior` (dim,) is the variance taken where the rows themselves show none."""
-    vectors, means, labels = _by_domain(references)
+    vectors, means, labels = by_domain(references)
     residuals = vectors - means[labels]
     variance = np.square(residuals).mean(axis=0)
     known = variance.mean() > TINY * prior.mean()
@@ -109,46 +110,11 @@ def _fit(references: References, standardise: bool, prior: Float64Array) -> dict
     }
 
 
-def _by_domain(references: References) -> tuple[Float64Array, Float64Array, NDArray[np.int64]]:
-    """Vectors (n, dim), mean of every domain (n_domains, dim), and each row's domain number (n,)."""
-    vectors = np.asarray(references.vectors, np.float64)
-    names = sorted(set(references.domains))
-    labels = np.array([names.index(domain) for domain in references.domains])
-    means = np.stack([vectors[labels == index].mean(axis=0) for index in range(len(names))])
-    return vectors, means, labels
-
-
-def _variance(references: References) -> Float64Array:
-    """Variance of every dimension within domains, or between them, or one: (dim,), never all zero."""
-    vectors, means, labels = _by_domain(references)
-    for residuals in (vectors - means[labels], vectors - vectors.mean(axis=0)):
-        variance = np.square(residuals).mean(axis=0)
-        if variance.mean() > TINY:
-            return np.asarray(variance)
-    return np.ones(vectors.shape[1])
-
-
-def ledoit_wolf(residuals: Float64Array) -> tuple[float, float]:
-    """Shrinkage intensity 0 to 1 and average variance of centred rows (n, dim), through the (n, n) Gram matrix."""
-    n, dim = residuals.shape
-    gram = residuals @ residuals.T / n
-    average = float(np.trace(gram)) / dim
-    size = float(np.square(gram).sum()) / dim  # |S|^2 / dim
-    spread = size - average**2
-    if spread <= TINY * max(average**2, TINY):
-        return 1.0, average
-    noise = float(np.square(n * np.diag(gram)).sum()) / (n * n * dim) - size / n
-    return float(np.clip(noise / spread, 0.0, 1.0)), average
-
-
 def _leave_clip_out(references: References, standardise: bool, prior: Float64Array) -> Float64Array:
     """Every clip scored by a fit without it."""
-    result = np.full(len(references), np.nan)
-    folds = clip_folds(references.clips)
-    if folds.max() == 0:
-        return result
-    for fold in range(folds.max() + 1):
-        own = folds == fold
-        fitted = ShrinkageBackend(**_fit(references.select(~own), standardise, prior), left_out=result)
-        result[own] = fitted.distance(references.vectors[own])
-    return result
+    nothing = np.empty(0)
+
+    def without(others: References, vectors: Float32Array) -> Float64Array:
+        return ShrinkageBackend(**_fit(others, standardise, prior), left_out=nothing).distance(vectors)
+
+    return leave_clips_out(references, without)

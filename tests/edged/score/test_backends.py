@@ -8,10 +8,11 @@ from edged.errors import EnrolmentError, StateError
 from edged.score.anomaly import BACKENDS
 from edged.score.backend import MAX_FOLDS, clip_folds
 from edged.score.cosine import CosineBackend
+from edged.score.covariance import ledoit_wolf
 from edged.score.density import DensityBackend
 from edged.score.kmeans import spherical_kmeans
 from edged.score.references import SOURCE, References
-from edged.score.shrinkage import ShrinkageBackend, ledoit_wolf
+from edged.score.shrinkage import ShrinkageBackend
 
 DIM = 12
 
@@ -73,6 +74,36 @@ def test_density_limits_an_isolated_reference() -> None:
     unlimited = DensityBackend.fit(references, max_ratio=1e9).distance(far[None])
     assert unlimited[0] < 5.0
     assert limited[0] > 50.0
+
+
+@pytest.mark.parametrize("metric", ["euclidean", "cosine"])
+def test_a_planted_isolated_reference_hides_no_anomalies(metric: str) -> None:
+    """One odd clip among thirty, as far from all as the anomalies: unlimited, its neighbourhood swallows them."""
+    rng = np.random.default_rng(6)
+    scale, basis = {"euclidean": (0.5, 8.0), "cosine": (0.05, 1.0)}[metric], np.eye(DIM)
+    normal = scale[1] * basis[0] + scale[0] * rng.standard_normal((50, DIM))
+    planted = scale[1] * (basis[0] + 2 * basis[1]) + scale[0] * rng.standard_normal((1, DIM))
+    anomalies = scale[1] * (basis[0] + basis[1] + basis[2]) + scale[0] * rng.standard_normal((20, DIM))
+    references = References(np.r_[normal[:30], planted].astype(np.float32), (SOURCE,) * 31, np.arange(31))
+
+    def worst_margin(max_ratio: float) -> float:
+        backend = DensityBackend.fit(references, metric=metric, max_ratio=max_ratio)
+        return float(backend.distance(anomalies).min() / backend.distance(normal[30:]).max())
+
+    assert worst_margin(1e9) < 1.0
+    assert worst_margin(2.0) > 1.5
+
+
+def test_two_clips_are_left_out_on_the_scale_of_what_is_judged_later() -> None:
+    """Left out, each of two was once judged in raw distance, and what came later relative to their density."""
+    pair = np.random.default_rng(1).standard_normal((2, DIM))
+    for name in ("density", "lof"):
+        left_out = [
+            BACKENDS[name].fit(References((scale * pair).astype(np.float32), (SOURCE,) * 2, np.arange(2)))
+            for scale in (1.0, 1000.0)
+        ]
+        np.testing.assert_allclose(left_out[0].leave_clip_out(), left_out[1].leave_clip_out(), rtol=1e-4)
+        np.testing.assert_allclose(left_out[0].leave_clip_out(), 1.0, rtol=1e-4)
 
 
 def test_shrinkage_equals_scikit_learns_mahalanobis() -> None:
