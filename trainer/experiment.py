@@ -8,9 +8,11 @@ A system is trained once, whatever number of back ends, thresholds and tables lo
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +21,7 @@ from numpy.typing import NDArray
 from rich.progress import track
 from torch import Tensor, nn
 
-from edged.errors import UsageError
+from edged.errors import AudioError, UsageError
 from edged.features.anomaly import AnomalySpec, repeat_to_length
 from edged.flow import Float32Array
 from trainer.anomaly_recipe import UNTRAINED, AnomalyRecipe
@@ -29,10 +31,18 @@ from trainer.data.clips import read_recording
 from trainer.data.corpus import Corpus, most_segments, noise_bank, shared_corpus, write_corpus
 from trainer.data.machine_clip import MachineClip, label_at
 from trainer.data.torch_features import TorchAnomalyFeatures
-from trainer.training import TrainingSettings, fit, training_loader
+from trainer.files import write_whole
+from trainer.interruption import TrainingStopped
+from trainer.training import Loader, TrainingSettings, fit, training_loader
 
 BATCH_SEGMENTS = 32
 EMBEDDED = "embedded.npz"
+
+RECORDINGS = "recordings.sha256"
+"""Which recordings the systems of a directory were trained on."""
+
+FINGERPRINT_BYTES = 4096
+"""From the middle of a recording: enough to tell it from another one of the same name and size."""
 
 
 @dataclass(frozen=True)
@@ -85,11 +95,13 @@ class Experiment:
         """The embeddings of a trained system, from disk if they are there.
 
         Raises:
-            UsageError: no normal training clips.
+            UsageError: no normal training clips, or a directory of systems that were trained on others.
+            TrainingStopped: on SIGINT or SIGTERM; called again it goes on.
             ConfigError: too few classes for the recipe's loss.
         """
         if not self.train:
             raise UsageError("no normal training clips", fix="name a data set whose split 'train' holds some")
+        self._refuse_other_recordings()
         path = self.directory / training_key(recipe, seed) / EMBEDDED
         if path.is_file():
             return _read(path)
@@ -107,12 +119,43 @@ class Experiment:
             bank = noise_bank(self.noises, network_spec(recipe).segment_samples) if recipe.noise_probability else None
             objective = build_objective(recipe, network, len(corpus.names), bank)
             fit_standardisation(network, recipe, corpus)
-            loader = training_loader(corpus, recipe.batch_size, seed, balanced=recipe.balanced)
-            settings = self._settings(recipe, seed, directory)
-            network = fit(network, objective, loader, settings, resume_from=latest_checkpoint(directory)).network
+            loader = training_loader(
+                corpus, recipe.batch_size, seed, balanced=recipe.balanced, accelerator=self.accelerator
+            )
+            network = self._fit(network, objective, loader, self._settings(recipe, seed, directory))
             centres, scale = _centres(objective), _scale(objective)
         vectors, clips = self._embed(network.cpu().eval(), network_spec(recipe))
         return Embedded(vectors, clips, centres, scale, corpus.names)
+
+    def _refuse_other_recordings(self) -> None:
+        path, own = self.directory / RECORDINGS, f"{self._fingerprint}\n".encode()
+        if not path.is_file():
+            write_whole(path, own)
+        elif path.read_bytes() != own:
+            fix = "name another directory with --run; nothing in this one is changed"
+            raise UsageError(f"{self.directory}: its systems were trained on other recordings", fix=fix)
+
+    @cached_property
+    def _fingerprint(self) -> str:
+        """Of all recordings and what is known about them, wherever they lie."""
+        digest = hashlib.sha256()
+        for clip in self.clips:
+            known = [clip.machine, clip.section, clip.domain, clip.split, clip.condition, clip.attributes]
+            digest.update(json.dumps(known).encode() + _glimpse(clip.path))
+        for noise in self.noises:
+            digest.update(noise.tobytes())
+        return digest.hexdigest()
+
+    @staticmethod
+    def _fit(network: nn.Module, objective: nn.Module, loader: Loader, settings: TrainingSettings) -> nn.Module:
+        """Train, or go on where an earlier call was stopped."""
+        try:
+            return fit(
+                network, objective, loader, settings, resume_from=latest_checkpoint(settings.run_directory)
+            ).network
+        except TrainingStopped as stopped:
+            stopped.fix = "the same command goes on from there"
+            raise
 
     def _settings(self, recipe: AnomalyRecipe, seed: int, directory: Path) -> TrainingSettings:
         return TrainingSettings(
@@ -155,12 +198,25 @@ class Experiment:
     def _embed(self, network: nn.Module, spec: AnomalySpec) -> tuple[Float32Array, NDArray[np.int64]]:
         features, rows, owners = TorchAnomalyFeatures(spec), [], []
         for number, clip in enumerate(track(self.clips, description="embedding", disable=not self.progress)):
+            if clip.split not in {"train", "test"}:
+                continue
             signals = stream_segments(read_recording(clip.path), spec)
             for start in range(0, len(signals), BATCH_SEGMENTS):
                 batch = torch.from_numpy(signals[start : start + BATCH_SEGMENTS])
                 rows.append(_as_rows(network(*features(batch))))
                 owners += [number] * len(batch)
         return np.concatenate(rows), np.array(owners, np.int64)
+
+
+def _glimpse(path: Path) -> bytes:
+    """Size and some bytes of a recording."""
+    try:
+        with path.open("rb") as file:
+            size = path.stat().st_size
+            file.seek(size // 2)
+            return size.to_bytes(8, "big") + file.read(FINGERPRINT_BYTES)
+    except OSError as error:
+        raise AudioError(f"{path}: {error.strerror or error}", fix="see its permissions, or take it away") from error
 
 
 def _as_rows(output: Tensor) -> Float32Array:
@@ -212,18 +268,16 @@ def training_key(recipe: AnomalyRecipe, seed: int) -> str:
 
 
 def _write(path: Path, embedded: Embedded) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    beside = path.with_name(f".{path.name}")
-    with beside.open("wb") as handle:
-        np.savez(
-            handle,
-            vectors=embedded.vectors,
-            clips=embedded.clips,
-            centres=embedded.centres,
-            scale=np.array(embedded.scale),
-            class_names=np.array(embedded.class_names, dtype=np.str_),
-        )
-    beside.replace(path)
+    content = io.BytesIO()
+    np.savez(
+        content,
+        vectors=embedded.vectors,
+        clips=embedded.clips,
+        centres=embedded.centres,
+        scale=np.array(embedded.scale),
+        class_names=np.array(embedded.class_names, dtype=np.str_),
+    )
+    write_whole(path, content.getbuffer())
 
 
 def _read(path: Path) -> Embedded:

@@ -1,6 +1,7 @@
 """A table from data to figures: trained once, judged by every back end, rows that cannot run say why."""
 
 import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from trainer.data.machine_clip import MachineClip
 from trainer.data.recordings import read_machine_data
 from trainer.evaluate.judged import JudgedSection
 from trainer.experiment import EMBEDDED, Embedded, Experiment, stream_segments, training_key
+from trainer.interruption import TrainingStopped
 from trainer.judging import Judge
 from trainer.recipe_files import load_table, table_names
 from trainer.reproduce import AnomalyRows, markdown, reproduce, summed, threshold_f1
@@ -102,6 +104,52 @@ def test_embeddings_are_found_again(data: Path, tmp_path: Path) -> None:
     np.testing.assert_array_equal(first.vectors, again.vectors)
     assert training_key(recipe, 0) != training_key(recipe, 1)
     assert training_key(recipe, 0) == training_key(recipe.model_copy(update={"embedding_weight": 2.0}), 0)
+
+
+@pytest.mark.parametrize("change", ["content", "order"])
+def test_systems_of_other_recordings_are_not_taken_for_ones_own(data: Path, tmp_path: Path, change: str) -> None:
+    """A run directory that was used again for other recordings of the same names judged the new by the old."""
+    clips, recipe = tuple(read_machine_data(data)), parse_recipe("mine", SMALL | {"network": "temporal-mean"})
+    Experiment(clips, tmp_path / "run").embedded(recipe, 0)
+    if change == "content":
+        path = tmp_path / "again" / clips[-1].path.name
+        path.parent.mkdir()
+        sf.write(path, np.zeros(16_000, np.float32), 16_000)
+        clips = (*clips[:-1], replace(clips[-1], path=path))
+    else:
+        clips = clips[::-1]
+    with pytest.raises(UsageError, match="other recordings; name another directory"):
+        Experiment(clips, tmp_path / "run").embedded(recipe, 0)
+
+
+def test_recordings_may_move(data: Path, tmp_path: Path) -> None:
+    recipe = parse_recipe("mine", SMALL | {"network": "temporal-mean"})
+    Experiment(tuple(read_machine_data(data)), tmp_path / "run").embedded(recipe, 0)
+    shutil.copytree(data, tmp_path / "moved")
+    Experiment(tuple(read_machine_data(tmp_path / "moved")), tmp_path / "run").embedded(recipe, 0)
+
+
+def test_a_stopped_comparison_names_the_command_that_goes_on(data: Path, tmp_path: Path, monkeypatch) -> None:
+    """It named --resume, which `reproduce` does not have."""
+
+    def stopped(*_: object, **__: object) -> None:
+        raise TrainingStopped(tmp_path, 2)
+
+    monkeypatch.setattr("trainer.experiment.fit", stopped)
+    experiment = Experiment(tuple(read_machine_data(data)), tmp_path, accelerator="cpu")
+    with pytest.raises(TrainingStopped) as refused:
+        experiment.embedded(parse_recipe("mine", SMALL), 0)
+    assert str(refused.value).endswith("the same command goes on from there")
+    assert refused.value.exit_code == 130
+
+
+def test_what_is_neither_trained_on_nor_judged_is_not_read(data: Path, tmp_path: Path) -> None:
+    clips = tuple(read_machine_data(data))
+    noise = tmp_path / "noise.wav"
+    noise.write_bytes(b"not audio")
+    clips = (replace(clips[0], path=noise, split="supplemental", condition="unknown"), *clips)
+    recipe = parse_recipe("mine", SMALL | {"network": "temporal-mean"})
+    assert 0 not in Experiment(clips, tmp_path / "run").embedded(recipe, 0).clips
 
 
 @pytest.mark.parametrize("n_samples", [9_000, 16_000, 16_001, 40_000, 57_344])
