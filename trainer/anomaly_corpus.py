@@ -9,12 +9,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from edged.errors import AudioError, UsageError
+from edged.features.anomaly import repeat_to_length
 from edged.flow import Float32Array
 from trainer.anomaly_recipe import AnomalyRecipe
 from trainer.anomaly_systems import network_spec
+from trainer.checkpoints import NEWEST_FIRST
 from trainer.data.check import usable
 from trainer.data.clips import NOT_FOR_TRAINING, read_recording, rms
 from trainer.data.corpus import (
+    INDEX,
     Corpus,
     Labelled,
     most_segments,
@@ -59,16 +62,20 @@ class Sources:
         """Refuse to start without anything to learn from.
 
         Raises:
-            UsageError: no normal training clips, and a recipe without synthetic machines.
+            UsageError: recordings of which none is a normal training clip, or no recordings and a recipe without
+                synthetic machines.
         """
-        if not recipe.synthetic_machines and not self.recordings():
+        if self.data is not None and not self.recordings():
+            fix = "`edged-train check` tells what is there; take away --exclude, or --data for synthetic machines alone"
+            raise UsageError(f"{self.data}: holds no normal training clips", fix=fix)
+        if self.data is None and not recipe.synthetic_machines:
             raise UsageError("nothing to train on", fix="give --data, or a recipe with synthetic_machines")
 
     def noises(self) -> list[Float32Array]:
         """All audible background recordings but the excluded ones.
 
         Raises:
-            AudioError: none there, or unreadable.
+            AudioError: none there, all silent, or unreadable.
         """
         if self.noise is None:
             return []
@@ -76,7 +83,10 @@ class Sources:
         paths = [path for path in found if path.suffix.lower() in SUFFIXES and not self._excludes(path)]
         if not paths:
             raise AudioError(f"{self.noise}: holds no {', '.join(SUFFIXES)} files", fix="name a folder of recordings")
-        return [clip for clip in map(read_recording, paths) if rms(clip) > SILENT_RMS]
+        audible = [clip for clip in map(read_recording, paths) if rms(clip) > SILENT_RMS]
+        if not audible:
+            raise AudioError(f"{self.noise}: holds nothing but silence", fix="name a folder of audible recordings")
+        return audible
 
     def _excludes(self, path: Path) -> bool:
         return any(part in str(path) for part in (*self.exclude, *NOT_FOR_TRAINING))
@@ -86,26 +96,45 @@ def build_corpus(sources: Sources, recipe: AnomalyRecipe, noises: Sequence[Float
     """Synthetic and recorded segments, stored in the run directory; what is stored there already is taken.
 
     Raises:
-        AudioError: recordings that cannot be used; each is named.
+        AudioError: recordings that cannot be used; see `refuse_unusable`.
+        UsageError: a run that is to go on, on recordings that have changed since it began.
     """
     path = directory / "corpus.npy"
     clips = sources.recordings()
     n_samples, key = network_spec(recipe).segment_samples, _key(sources, recipe, clips)
-    n_synthetic = recipe.synthetic_machines * _clips_per_machine(recipe)
-    n_recorded = sum(most_segments(clip.path, n_samples) for clip in clips)
-    repeats = repeats_of_recorded(recipe.recorded_repeats, n_recorded, n_synthetic)
+    _refuse_changed(path, key)
 
-    def segments() -> Iterator[Labelled]:
-        yield from synthetic_segments(
-            recipe.synthetic_machines, recipe.synthetic_seed, noises, recipe.synthetic_clips, N_FAULTS
-        )
+    def segments(repeats: int) -> Iterator[Labelled]:
+        machines, seed = recipe.synthetic_machines, recipe.synthetic_seed
+        for label, samples in synthetic_segments(machines, seed, noises, recipe.synthetic_clips, N_FAULTS):
+            yield label, repeat_to_length(samples, n_samples)
         yield from recorded_segments(clips, n_samples, repeats, recipe.classes)
 
     def write() -> Corpus:
         refuse_unusable(clips)
-        return write_corpus(path, segments(), n_synthetic + repeats * n_recorded, n_samples, key=key)
+        n_synthetic = recipe.synthetic_machines * _clips_per_machine(recipe)
+        n_recorded = sum(most_segments(clip.path, n_samples) for clip in clips)
+        repeats = repeats_of_recorded(recipe.recorded_repeats, n_recorded, n_synthetic)
+        return write_corpus(path, segments(repeats), n_synthetic + repeats * n_recorded, n_samples, key=key)
 
     return shared_corpus(path, key, write)
+
+
+def _refuse_changed(path: Path, key: str) -> None:
+    """What a run has learned so far, it goes on learning: other recordings would change classes under its feet.
+
+    Raises:
+        UsageError: the run has a checkpoint, and its corpus was made from other recordings.
+    """
+    began = any((path.parent / name).is_file() for name in NEWEST_FIRST)
+    if began and _stored_key(path) not in {None, key}:
+        fix = "bring them back as they were, or begin a new run in another directory with --run"
+        raise UsageError(f"{path.parent}: the recordings have changed since this run began", fix=fix)
+
+
+def _stored_key(path: Path) -> str | None:
+    index = path.with_suffix(INDEX)
+    return str(json.loads(index.read_text(encoding="utf-8"))["key"]) if index.is_file() else None
 
 
 def _key(sources: Sources, recipe: AnomalyRecipe, clips: Sequence[MachineClip]) -> str:
@@ -119,7 +148,7 @@ def refuse_unusable(clips: Sequence[MachineClip]) -> None:
     """Look at every file before hours are spent.
 
     Raises:
-        AudioError: files that cannot be read or are silent; the first ten are named.
+        AudioError: files that cannot be read or are silent; the first five of each kind are named.
     """
     good, findings = usable(clips)
     if len(good) < len(clips):

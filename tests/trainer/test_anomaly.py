@@ -11,8 +11,9 @@ from edged.embed.onnx import OnnxEmbedder
 from edged.errors import AudioError, ConfigError, UsageError
 from edged.features.anomaly import AnomalySpec, clip_segments
 from trainer.anomaly import AnomalyTrainingOptions, train_anomaly
-from trainer.anomaly_corpus import Sources
+from trainer.anomaly_corpus import Sources, build_corpus
 from trainer.anomaly_recipe import AnomalyRecipe, load_recipe
+from trainer.checkpoints import LAST_CHECKPOINT
 from trainer.data.corpus import CorpusDataset, recorded_segments, synthetic_segments, write_corpus
 from trainer.data.dcase import read_machine_tree
 from trainer.recipe_files import recipe_names
@@ -56,6 +57,59 @@ def test_nothing_to_train_on(tmp_path: Path) -> None:
     recipe = TINY.model_copy(update={"synthetic_machines": 0})
     with pytest.raises(UsageError, match="nothing to train on"):
         train_anomaly(AnomalyTrainingOptions(out=tmp_path / "b", recipe=recipe, run_directory=tmp_path / "r"))
+
+
+def recorded(root: Path, n_machines: int = 2) -> Sources:
+    """Machines with one recording each."""
+    for k in range(n_machines):
+        write_clip(root / "fan" / "train" / f"normal_id_0{k}_00000000.wav", k)
+    return Sources(root)
+
+
+RECORDED = AnomalyRecipe(segment_s=1.0)
+
+
+def test_all_broken_recordings_are_named_at_once(tmp_path: Path) -> None:
+    """The first one that could not be opened was named alone, the next after the next start."""
+    sources = recorded(tmp_path / "data", 4)
+    broken = sorted((tmp_path / "data").rglob("*.wav"))[:2]
+    for path in broken:
+        path.write_bytes(b"no sound")
+    with pytest.raises(AudioError, match="2 of 4 recordings cannot be used") as refused:
+        build_corpus(sources, RECORDED, [], tmp_path / "run")
+    assert all(path.name in str(refused.value) for path in broken)
+
+
+@pytest.mark.parametrize("segment_s", [4.0, 10.0, 12.0])
+def test_synthetic_clips_fit_segments_of_any_length(segment_s: float, tmp_path: Path) -> None:
+    """They are of 10 s, and stopped every recipe with other segments by a traceback."""
+    recipe = AnomalyRecipe(segment_s=segment_s, synthetic_machines=1, synthetic_clips=(1, 0, 1))
+    corpus = build_corpus(Sources(), recipe, [], tmp_path)
+    assert corpus.signals.shape == (4, 16_000 * segment_s)
+
+
+def test_a_run_does_not_go_on_with_other_recordings(tmp_path: Path) -> None:
+    """It went on with the new ones as if they were the old, or stopped by a traceback where classes had been added."""
+    sources = recorded(tmp_path / "data")
+    build_corpus(sources, RECORDED, [], tmp_path / "run")
+    recorded(tmp_path / "data", 3)
+    build_corpus(sources, RECORDED, [], tmp_path / "run")  # nothing was learned yet
+    (tmp_path / "run" / LAST_CHECKPOINT).write_bytes(b"x")
+    build_corpus(sources, RECORDED, [], tmp_path / "run")
+    recorded(tmp_path / "data", 4)
+    with pytest.raises(UsageError, match="recordings have changed since this run began"):
+        build_corpus(sources, RECORDED, [], tmp_path / "run")
+
+
+def test_recordings_that_train_nothing_are_not_passed_over(tmp_path: Path) -> None:
+    """A folder of test clips was silently left out beside synthetic machines, as was a noise folder of silence."""
+    write_clip(tmp_path / "data" / "fan" / "test" / "normal_id_00_00000000.wav", 0)
+    with pytest.raises(UsageError, match="holds no normal training clips"):
+        Sources(tmp_path / "data").require_any(TINY)
+    (tmp_path / "noise").mkdir()
+    sf.write(tmp_path / "noise" / "a.wav", np.zeros(1000, np.float32), 16_000)
+    with pytest.raises(AudioError, match="nothing but silence"):
+        Sources(noise=tmp_path / "noise").noises()
 
 
 def test_shipped_recipes_are_valid() -> None:
