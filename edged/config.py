@@ -59,10 +59,20 @@ class PcmSettings(Settings):
 DeviceSettings = Annotated[MicrophoneSettings | FileSettings | PcmSettings, Field(discriminator="source")]
 
 
+ScoringName = Literal[
+    "default", "shrinkage", "density", "density-cosine", "cosine", "lof", "gaussian", "mixture"
+]  # fmt: skip
+
+
 class AnomalySettings(Settings):
     """A monitor that says when the stream does not sound as it normally does."""
 
     bundle: str = Field(default="default", min_length=1, description="`default`, or the directory of a bundle")
+    scoring: ScoringName | Annotated[dict[str, ScoringName], Field(min_length=1)] = Field(
+        default="default",
+        description="back ends the enrolled clips are fitted by; `default` = the bundle's own, or one for each "
+        "representation, as {embedding: lof}; `edged references refit` applies a change",
+    )
     threshold: float | None = Field(default=None, gt=0.0, description="anomaly score; empty = from the enrolled clips")
     onset_segments: int = Field(default=2, ge=1, le=100, description="segments above the threshold that make an onset")
     onset_window: int = Field(default=3, ge=1, le=100, description="... out of this many latest segments")

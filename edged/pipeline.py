@@ -29,6 +29,7 @@ from edged.flow import SAMPLE_RATE_HZ, Block, Detection, Embedding, Float32Array
 from edged.frontend import anomaly_spec, front_end, keyword_spec
 from edged.references.anomaly import AnomalyBank
 from edged.references.keyword import KeywordBank
+from edged.score.choices import scoring_text
 from edged.score.dtw import StreamingDtw
 
 
@@ -43,6 +44,10 @@ class Monitor(Protocol):
     @property
     def bank_version(self) -> int:
         """Version of the references in use; 0 while nothing is enrolled."""
+
+    @property
+    def advice(self) -> str:
+        """What the operator should do about the references in use; empty if nothing."""
 
     def push(self, block: Block) -> list[Segment]:
         """Segments that this block completes."""
@@ -88,6 +93,11 @@ class _FrontHalf(ABC):
     def bank_version(self) -> int:
         """Version of the references in use; 0 while nothing is enrolled."""
 
+    @property
+    def advice(self) -> str:
+        """Nothing to do about the references in use."""
+        return ""
+
     def push(self, block: Block) -> list[Segment]:
         """Segments that this block completes and that are worth embedding."""
         segments = self._features.push(block)
@@ -132,6 +142,15 @@ class AnomalyMonitor(_FrontHalf):
     def bank_version(self) -> int:
         """Version of the references in use; 0 while nothing is enrolled."""
         return self._bank.version if self._bank else 0
+
+    @property
+    def advice(self) -> str:
+        """To refit, where the references were fitted by other back ends than the configuration names."""
+        if self._bank is None or self._bank.scoring == self._settings.scoring:
+            return ""
+        used, wanted = scoring_text(self._bank.scoring), scoring_text(self._settings.scoring)
+        fix = f"`edged references refit --stream {self.stream}` applies it"
+        return f"fitted by scoring '{used}', which stays in use; the configuration says '{wanted}': {fix}"
 
     @property
     def threshold(self) -> float | None:

@@ -151,6 +151,10 @@ class Service:
                 for monitor in self.streams[name].monitors:
                     if monitor.bank_version == 0:
                         _log.warning("%s: nothing is enrolled for %s, it is deaf until then", name, monitor.name)
+                    elif monitor.advice:
+                        _log.warning("%s: %s references: %s", name, monitor.name, monitor.advice)
+                        advice = f"{monitor.name} references: {monitor.advice}"
+                        self._at_start.append(StatusChange(name, "bank", "outdated", advice))
         for name, settings in self.config.devices.items():
             streams = [stream for stream in self.streams.values() if stream.device == name]
             if streams:

@@ -24,6 +24,7 @@ def register(app: typer.Typer) -> None:
     references.command("show")(references_show)
     references.command("rollback")(references_rollback)
     references.command("remove")(references_remove)
+    references.command("refit")(references_refit)
     app.add_typer(references, name="references")
 
 
@@ -78,7 +79,7 @@ def references_group(
     config: ConfigOption = None,
     state: StateOption = None,
 ) -> None:
-    """Show (the default), roll back or remove what is enrolled on a stream.
+    """Show (the default), roll back, remove or fit again what is enrolled on a stream.
 
     Examples:
 
@@ -91,7 +92,7 @@ def references_group(
         return
     given = {"stream": stream, "as_json": as_json or None, "config": config, "state": state}
     known = {name: value for name, value in given.items() if value is not None}
-    context.default_map = dict.fromkeys(("show", "rollback", "remove"), known)
+    context.default_map = dict.fromkeys(("show", "rollback", "remove", "refit"), known)
 
 
 def references_show(
@@ -150,6 +151,51 @@ def references_remove(
         store.remove(name, monitor)
     _tell_daemon(settings)
     print(f"{name} / {monitor}: nothing is enrolled now")
+
+
+def references_refit(
+    stream: StreamOption = None,
+    as_json: JsonOption = False,
+    config: ConfigOption = None,
+    state: StateOption = None,
+) -> None:
+    """Fit anomaly references again by the `scoring` the configuration names; the clips themselves are not needed.
+
+    The result is a new version, which a roll-back takes away again. A running daemon uses its own configuration.
+
+    Example: edged references refit --stream press-3
+    """
+    report = _refit(stream, config, state)
+    if as_json:
+        print_json(report)
+        return
+    done = "is active" if report["changed"] else "stays active: fitting again changes nothing"
+    print(
+        f"{report['stream']} / {report['monitor']}: version {report['version']} {done}; "
+        f"scoring {report['scoring']}, threshold {report['threshold']:.2f}"
+    )
+
+
+def _refit(stream: str | None, config: Path | None, state: Path | None) -> dict[str, Any]:
+    """Through the daemon if it answers, else directly on the state."""
+    from edged.assembly import Assembly
+    from edged.configfile import load_config
+    from edged.references.refit import refit_stream
+
+    client = _daemon(load_config(config, state))
+    if client is not None and stream is not None:  # needs no right to the daemon's state
+        return _refit_through(client, stream)
+    with _store(config, state) as (settings, store):
+        name = _stream_name(settings, store, stream)
+        if client is not None:
+            return _refit_through(client, name)
+        return dict(vars(refit_stream(Assembly(settings), store, name)))
+
+
+def _refit_through(client: Any, stream: str) -> dict[str, Any]:
+    with client:
+        answer: dict[str, Any] = client.call("references.refit", {"stream": stream}, timeout_s=600.0)
+        return answer
 
 
 def _enroll(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,9 +25,10 @@ from edged.references.bank import (
 from edged.references.clips import Clip
 from edged.references.store import StoredBank
 from edged.score.anomaly import AnomalyScorer, fit_anomaly
+from edged.score.choices import DEFAULT, Scoring, chosen_specs
 from edged.score.references import References
 
-MONITOR = "anomaly"
+MONITOR: Literal["anomaly"] = "anomaly"
 MAX_ROWS = 5_000
 PIECE_SAMPLES = 640_000
 PIECES_PER_CLIP = 1000
@@ -45,6 +46,7 @@ class AnomalyBank:
         references: one set of vectors per representation of the bundle, rows aligned.
         scorer: fitted to them.
         threshold: anomaly score at which a segment counts as anomalous.
+        scoring: the back ends it is fitted by, as the configuration chose them then.
     """
 
     version: int
@@ -52,6 +54,7 @@ class AnomalyBank:
     references: Mapping[str, References]
     scorer: AnomalyScorer
     threshold: float
+    scoring: Scoring = DEFAULT
 
     @property
     def domains(self) -> dict[str, int]:
@@ -61,11 +64,16 @@ class AnomalyBank:
 
 
 def extended_bank(
-    bundle: Bundle, current: AnomalyBank | None, clips: Sequence[tuple[Clip, Sequence[Embedding]]], domain: str
+    bundle: Bundle,
+    current: AnomalyBank | None,
+    clips: Sequence[tuple[Clip, Sequence[Embedding]]],
+    domain: str,
+    scoring: Scoring = DEFAULT,
 ) -> AnomalyBank:
-    """A new bank: what the current one holds, and these clips as part of a domain.
+    """A new bank: what the current one holds, and these clips as part of a domain; all of it is fitted anew.
 
     Raises:
+        ConfigError: the scoring does not fit the bundle.
         EnrolmentError: all clips are enrolled already, or the bank would grow beyond its bound.
     """
     fresh = fresh_clips(current.clips if current else (), clips)
@@ -75,14 +83,21 @@ def extended_bank(
     references = {name: _joined(current, name, fresh, len(old_records), domain) for name in names}
     if len(references[names[0]]) > MAX_ROWS:
         raise EnrolmentError(f"the bank would hold more than {MAX_ROWS} segments", fix="enrol fewer clips")
-    return fitted_bank(bundle, records, references)
+    return fitted_bank(bundle, records, references, scoring)
 
 
-def fitted_bank(bundle: Bundle, clips: tuple[ClipRecord, ...], references: Mapping[str, References]) -> AnomalyBank:
-    """Fit scorer and threshold to references."""
-    scorer = fit_anomaly(bundle.manifest.representations, references)
+def fitted_bank(
+    bundle: Bundle, clips: tuple[ClipRecord, ...], references: Mapping[str, References], scoring: Scoring = DEFAULT
+) -> AnomalyBank:
+    """Fit scorer and threshold to references.
+
+    Raises:
+        ConfigError: the scoring does not fit the bundle.
+    """
+    scorer = fit_anomaly(chosen_specs(bundle.manifest.representations, scoring), references)
     spreads = float(bundle.manifest.decision.get("threshold_spreads", ALARM_SPREADS))
-    return AnomalyBank(0, clips, references, scorer, alarm_threshold(scorer.normal_scores, spreads=spreads))
+    threshold = alarm_threshold(scorer.normal_scores, spreads=spreads)
+    return AnomalyBank(0, clips, references, scorer, threshold, scoring)
 
 
 def bank_to_store(bank: AnomalyBank, bundle: Bundle) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
@@ -92,6 +107,7 @@ def bank_to_store(bank: AnomalyBank, bundle: Bundle) -> tuple[dict[str, Any], di
         "clips": records_as_facts(bank.clips),
         "domains": list(first.domains),
         "threshold": bank.threshold,
+        "scoring": bank.scoring,
     }
     arrays: dict[str, NDArray[Any]] = {"clip_of_row": first.clips}
     arrays |= {_VECTORS + name: set_.vectors for name, set_ in bank.references.items()}
@@ -115,7 +131,8 @@ def bank_of_store(stored: StoredBank, bundle: Bundle) -> AnomalyBank:
     arrays = {k.removeprefix(_SCORER): v for k, v in stored.arrays.items() if k.startswith(_SCORER)}
     scorer = AnomalyScorer.from_arrays(arrays)
     records = records_of_facts(stored.facts)
-    return AnomalyBank(stored.version, records, references, scorer, float(stored.facts["threshold"]))
+    threshold, scoring = float(stored.facts["threshold"]), stored.facts.get("scoring", DEFAULT)
+    return AnomalyBank(stored.version, records, references, scorer, threshold, scoring)
 
 
 def _joined(

@@ -91,7 +91,8 @@ def enroll_domain(
     current = assembly.bank(store, stream, "anomaly")
     old = current if isinstance(current, anomaly.AnomalyBank) else None
     label = domain or (TARGET if old else SOURCE)
-    bank = anomaly.extended_bank(bundle, old, _embedded(assembly, stream, "anomaly", clips, track), label)
+    embedded = _embedded(assembly, stream, "anomaly", clips, track)
+    bank = anomaly.extended_bank(bundle, old, embedded, label, assembly.scoring(stream))
     facts, arrays = anomaly.bank_to_store(bank, bundle)
     version = store.commit(
         stream, "anomaly", facts, arrays, reason=f"enrolled {label}", based_on=old.version if old else 0

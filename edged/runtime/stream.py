@@ -88,6 +88,7 @@ class Stream:
             "queued": self.inbox.queued_samples,
             "overflowed": self.inbox.overflowed_samples,
             "banks": {monitor.name: monitor.bank_version for monitor in self.monitors},
+            "advice": {monitor.name: monitor.advice for monitor in self.monitors if monitor.advice},
             "samples": self.books,
         }
 

@@ -17,6 +17,7 @@ from edged.flow import SAMPLE_RATE_HZ
 from edged.references.clips import ANOMALY_CLIPS, Clip, clip_of_samples
 from edged.references.enroll import enroll_domain, enroll_paths
 from edged.references.overview import overview
+from edged.references.refit import refit_stream
 from edged.references.store import BankStore
 from edged.runtime.messages import Announce, StatusChange
 from edged.runtime.stream import Stream
@@ -49,6 +50,12 @@ class BankArgs(_Args):
     stream: str
     monitor: MonitorName = "anomaly"
     version: int | None = Field(default=None, ge=1, le=_MAX_NUMBER)
+
+
+class RefitArgs(_Args):
+    """The stream whose anomaly references are fitted again."""
+
+    stream: str
 
 
 class ReplayArgs(_Args):
@@ -130,6 +137,7 @@ class Verbs:
             "enroll": self.enroll,
             "references.rollback": self.rollback,
             "references.remove": self.remove,
+            "references.refit": self.refit,
             "reload": self.reload,
         }
 
@@ -227,6 +235,15 @@ class Verbs:
             store.remove(wanted.stream, wanted.monitor)
             self._refresh(Assembly(self._config), store)
         return {"stream": wanted.stream, "monitor": wanted.monitor, "version": 0}
+
+    def refit(self, args: dict[str, Any]) -> dict[str, Any]:
+        """Fit a stream's anomaly references again, by the scoring the configuration names now."""
+        wanted = parsed(RefitArgs, args)
+        assembly = Assembly(self._config)
+        with BankStore(self._config.state_path) as store:
+            report = refit_stream(assembly, store, wanted.stream)
+            self._refresh(assembly, store)
+        return dict(vars(report))
 
     def reload(self, args: dict[str, Any]) -> dict[str, Any]:
         """Take over every bank that was changed by others."""

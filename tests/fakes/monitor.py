@@ -20,6 +20,7 @@ class FakeMonitor:
         self.bundle = SimpleNamespace(digest=name, manifest=SimpleNamespace(id="fake"))
         self.accounting = Accounting()
         self.bank_version = 0
+        self.advice = ""
         self.finished = 0
         self._held, self._start = np.zeros(0, np.float32), 0
 
