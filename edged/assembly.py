@@ -7,14 +7,13 @@ from importlib import resources
 from pathlib import Path
 from typing import Literal
 
-from edged.config import AnomalySettings, Config, KeywordSettings
+from edged.config import AnomalySettings, Config, KeywordSettings, Scoring
 from edged.embed.bundle import Bundle, load_bundle
 from edged.embed.protocol import Embedder
 from edged.errors import ConfigError, StateError, UsageError
 from edged.pipeline import AnomalyMonitor, KeywordMonitor, Monitor
 from edged.references import anomaly, keyword
 from edged.references.store import BankStore
-from edged.score.choices import DEFAULT, Scoring, chosen_specs
 
 MonitorName = Literal["anomaly", "keyword"]
 MONITOR_NAMES: tuple[MonitorName, ...] = ("anomaly", "keyword")
@@ -53,7 +52,7 @@ class Assembly:
     def scoring(self, stream: str) -> Scoring:
         """The back ends that a stream's anomaly references are to be fitted by."""
         settings = self.settings(stream, "anomaly")
-        return settings.scoring if isinstance(settings, AnomalySettings) else DEFAULT
+        return settings.scoring if isinstance(settings, AnomalySettings) else AnomalySettings().scoring
 
     def bundle(self, stream: str, monitor: MonitorName) -> Bundle:
         """The bundle of a monitor.
@@ -120,7 +119,7 @@ class Assembly:
     def _without_bank(self, stream: str, monitor: MonitorName, all_matches: bool = False) -> Monitor:
         bundle, settings = self.bundle(stream, monitor), self.settings(stream, monitor)
         if isinstance(settings, AnomalySettings):
-            chosen_specs(bundle.manifest.representations, settings.scoring)  # known before anybody enrols
+            anomaly.check_scoring(bundle, settings.scoring)  # known before anybody enrols
             return AnomalyMonitor(stream, bundle, settings)
         return KeywordMonitor(stream, bundle, settings, all_matches=all_matches)
 

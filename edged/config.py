@@ -62,13 +62,14 @@ DeviceSettings = Annotated[MicrophoneSettings | FileSettings | PcmSettings, Fiel
 ScoringName = Literal[
     "default", "shrinkage", "density", "density-cosine", "cosine", "lof", "gaussian", "mixture"
 ]  # fmt: skip
+Scoring = ScoringName | Annotated[dict[str, ScoringName], Field(min_length=1)]
 
 
 class AnomalySettings(Settings):
     """A monitor that says when the stream does not sound as it normally does."""
 
     bundle: str = Field(default="default", min_length=1, description="`default`, or the directory of a bundle")
-    scoring: ScoringName | Annotated[dict[str, ScoringName], Field(min_length=1)] = Field(
+    scoring: Scoring = Field(
         default="default",
         description="back ends the enrolled clips are fitted by; `default` = the bundle's own, or one for each "
         "representation, as {embedding: lof}; `edged references refit` applies a change",

@@ -100,6 +100,15 @@ def fitted_bank(
     return AnomalyBank(0, clips, references, scorer, threshold, scoring)
 
 
+def check_scoring(bundle: Bundle, scoring: Scoring) -> None:
+    """Refuse a scoring that could not be fitted.
+
+    Raises:
+        ConfigError: it does not fit the bundle.
+    """
+    chosen_specs(bundle.manifest.representations, scoring)
+
+
 def bank_to_store(bank: AnomalyBank, bundle: Bundle) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
     """Facts and arrays for the store."""
     first = next(iter(bank.references.values()))
