@@ -5,7 +5,8 @@
             <-------------------------------------------------------
              m segments in a row at or below the release level
 
-A pure state machine: no clock, no thread. In alarm, `update` is given every `update_every` segments.
+A pure state machine: no clock, no thread. In alarm, `update` is given every `update_every` segments. What was above the
+threshold so long before a gap that the last n segments without it would not reach back to it, counts no more.
 """
 
 from __future__ import annotations
@@ -70,6 +71,16 @@ class Transition:
     anomaly_score: float
 
 
+@dataclass(frozen=True, slots=True)
+class _Judged:
+    """One of the last segments while calm."""
+
+    is_above: bool
+    new_from: int
+    sample_end: int
+    anomaly_score: float
+
+
 class Hysteresis:
     """State of one monitor."""
 
@@ -79,7 +90,7 @@ class Hysteresis:
 
     def reset(self) -> None:
         """Calm, without memory."""
-        self._recent: deque[tuple[bool, int, float]] = deque(maxlen=self.settings.onset_window)
+        self._recent: deque[_Judged] = deque(maxlen=self.settings.onset_window)
         self.in_alarm = False
         self._seen_until = 0
         self._onset_sample = 0
@@ -105,7 +116,8 @@ class Hysteresis:
         if self.in_alarm:
             release_level = threshold - self.settings.release * max(threshold - typical_score, 0.0)
             return self._while_alarm(anomaly_score, release_level, sample_start, sample_end)
-        self._recent.append((anomaly_score > threshold, new_from, anomaly_score))
+        self._forget_what_is_long_ago(sample_start, sample_end)
+        self._recent.append(_Judged(anomaly_score > threshold, new_from, sample_end, anomaly_score))
         return self._while_calm(anomaly_score, sample_start, sample_end)
 
     def _first_new_sample(self, start: int, end: int) -> int:
@@ -115,12 +127,18 @@ class Hysteresis:
         self._seen_until = end
         return first
 
+    def _forget_what_is_long_ago(self, start: int, end: int) -> None:
+        """Drop what lies more than a window of whole segments back, or on a clock that has been set back."""
+        horizon = start - self.settings.onset_window * (end - start)
+        while self._recent and not horizon < self._recent[0].sample_end <= end:
+            self._recent.popleft()
+
     def _while_calm(self, score: float, start: int, end: int) -> list[Transition]:
-        high = [(first, value) for above, first, value in self._recent if above]
+        high = [judged for judged in self._recent if judged.is_above]
         if len(high) < self.settings.onset_count:
             return []
         self.in_alarm = True
-        self._onset_sample, self._peak = high[0][0], max(value for _, value in high)
+        self._onset_sample, self._peak = high[0].new_from, max(judged.anomaly_score for judged in high)
         self._last_high_end, self._calm_run, self._since_update = end, 0, 0
         return [self._transition("onset", score, start, end)]
 

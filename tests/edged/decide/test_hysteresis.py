@@ -33,6 +33,61 @@ def test_after_a_gap_a_segment_is_new_as_a_whole() -> None:
     assert onset.onset_sample == 1000
 
 
+def test_what_lies_hours_back_does_not_join_what_is_heard_now() -> None:
+    """One loud segment before a gap of hours and one after it were an onset that had begun hours ago."""
+    machine = Hysteresis(SETTINGS)
+    machine.push(2.0, 1.0, 0, 250)
+    assert machine.push(2.0, 1.0, 1_000_000, 1_000_250) == []
+    (onset,) = machine.push(2.0, 1.0, 1_000_100, 1_000_350)
+    assert onset.onset_sample == 1_000_000
+
+
+def test_pieces_shorter_than_the_window_still_add_up() -> None:
+    """A device that stutters gives one segment between two gaps; its faults must be heard all the same."""
+    machine = Hysteresis(SETTINGS)
+    machine.push(2.0, 1.0, 0, 250)
+    assert [t.kind for t in machine.push(2.0, 1.0, 700, 950)] == ["onset"]
+
+
+def test_a_clock_that_is_set_back_begins_anew() -> None:
+    machine = Hysteresis(SETTINGS)
+    machine.push(2.0, 1.0, 1_000_000, 1_000_250)
+    assert machine.push(2.0, 1.0, 0, 250) == []
+
+
+def slow_machine(scores: list[float], k: int, n: int, m: int, every: int) -> list[tuple[str, int]]:
+    """The rules written out over the whole list at every step; NaN are passed over."""
+    told: list[tuple[str, int]] = []
+    known = [(i, s) for i, s in enumerate(scores) if not math.isnan(s)]
+    begun, alarm_at = 0, None
+    for at, (i, _) in enumerate(known):
+        if alarm_at is None:
+            if sum(s > 1.0 for _, s in known[max(begun, at - n + 1) : at + 1]) >= k:
+                alarm_at = at
+                told.append(("onset", i))
+            continue
+        calm = [s <= 0.5 for _, s in known[alarm_at + 1 : at + 1]]
+        if len(calm) >= m and all(calm[-m:]):
+            alarm_at, begun = None, at + 1
+            told.append(("cleared", i))
+        elif every and (at - alarm_at) % every == 0:
+            told.append(("update", i))
+    return told
+
+
+@given(
+    st.lists(st.sampled_from([0.0, 0.5, 0.7, 1.0, 1.1, 9.0, math.nan]), max_size=120),
+    st.integers(1, 4), st.integers(0, 3), st.integers(1, 4), st.integers(0, 5),
+)  # fmt: skip
+def test_it_is_what_the_rules_say_written_out_slowly(
+    scores: list[float], k: int, more: int, m: int, every: int
+) -> None:
+    settings = HysteresisSettings(onset_count=k, onset_window=k + more, clear_count=m, release=0.5, update_every=every)
+    machine = Hysteresis(settings)
+    told = [(t.kind, i) for i, s in enumerate(scores) for t in machine.push(s, 1.0, 100 * i, 100 * i + 100_000)]
+    assert told == slow_machine(scores, k, k + more, m, every)
+
+
 def test_the_threshold_itself_is_not_above() -> None:
     assert run([1.0, 1.0, 1.0]) == []
 
