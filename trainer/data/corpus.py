@@ -106,7 +106,7 @@ def write_corpus(
     reserve(path, path.stat().st_size)
     labels: list[str] = []
     for label, samples in segments:
-        store[len(labels)] = np.round(np.clip(samples, -1.0, 1.0) * FULL_SCALE).astype(np.int16)
+        store[len(labels)] = _as_int16(samples)
         labels.append(label)
     names = tuple(dict.fromkeys(labels))
     if len(names) < 2:
@@ -116,6 +116,12 @@ def write_corpus(
     classes = [numbers[label] for label in labels]
     write_whole(path.with_suffix(INDEX), json.dumps({"key": key, "names": names, "classes": classes}).encode())
     return Corpus(store[: len(labels)], np.array(classes, np.int64), names)
+
+
+def _as_int16(samples: Float32Array) -> NDArray[np.int16]:
+    """A segment in 16 bits; what exceeds full scale, as floats may, is brought down to it and not clipped."""
+    peak = max(1.0, float(np.abs(samples).max()))
+    return np.asarray(np.round(samples * np.float32(FULL_SCALE / peak)), np.int16)
 
 
 def open_corpus(path: Path, key: str) -> Corpus | None:

@@ -12,7 +12,7 @@ import trainer.data.audio_file
 from edged.capture.files import read_clip as read_as_the_daemon
 from edged.errors import AudioError
 from trainer.data.clips import read_clip, read_recording, recording_samples
-from trainer.data.corpus import recorded_segments
+from trainer.data.corpus import recorded_segments, write_corpus
 from trainer.data.machine_clip import MachineClip
 
 
@@ -86,6 +86,14 @@ def test_no_samples_and_no_such_channel(tmp_path: Path) -> None:
         read_recording(tmp_path / "none.wav")
     with pytest.raises(AudioError, match="no channel 1"):
         read_recording(write(tmp_path / "a.wav"), channel=1)
+
+
+def test_what_exceeds_full_scale_is_not_clipped(tmp_path: Path) -> None:
+    """Regression: of float recordings beyond full scale, training heard the distortion and the daemon did not."""
+    loud = 3.0 * np.sin(np.arange(1000, dtype=np.float32) * 0.1)
+    corpus = write_corpus(tmp_path / "c.npy", [("loud", loud), ("soft", 0.1 * loud)], 2, 1000)
+    np.testing.assert_allclose(corpus.signals[0] / 32767.0, loud / np.abs(loud).max(), atol=1e-4)
+    np.testing.assert_allclose(corpus.signals[1] / 32767.0, 0.1 * loud, atol=1e-4)
 
 
 def test_training_takes_recordings_as_they_are(tmp_path: Path) -> None:
