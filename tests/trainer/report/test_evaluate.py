@@ -22,6 +22,7 @@ from trainer.data.clips import read_recording
 from trainer.data.machine_clip import MachineClip
 from trainer.data.recordings import read_machine_data
 from trainer.evaluate.bundle import SectionScores, run_bundle
+from trainer.files import StorageError
 from trainer.report.evaluate import evaluate_bundle, evaluation_of
 from trainer.report.evaluation import Evaluation
 from trainer.report.score_files import write_scores
@@ -82,6 +83,14 @@ def test_from_recordings_to_page_figures_and_score_files(tmp_path, bundle, data)
 def test_a_place_that_is_a_directory_is_refused_before_the_work(tmp_path, bundle):
     with pytest.raises(UsageError, match="is a directory"):
         evaluate_bundle(bundle, Path("/nowhere"), tmp_path)
+
+
+@pytest.mark.parametrize("places", [{"out": "file/r.html"}, {"out": "r.html", "scores": "file"}])
+def test_a_place_that_cannot_be_written_is_refused_before_the_work(tmp_path, bundle, places):
+    """Regression: it was noticed when all recordings had been listened to."""
+    (tmp_path / "file").touch()
+    with pytest.raises(StorageError, match="file: no files can be written there"):
+        evaluate_bundle(bundle, Path("/nowhere"), **{name: tmp_path / place for name, place in places.items()})
 
 
 def test_score_files_have_plain_names_and_keep_the_clips_names(tmp_path):
