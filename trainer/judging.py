@@ -10,11 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import logsumexp
 
-from edged.errors import AudioError
+from edged.errors import AudioError, ConfigError
 from edged.flow import Float32Array, Float64Array
 from edged.score.distances import unit
 from edged.score.references import SOURCE, References
-from trainer.anomaly_recipe import Level
+from trainer.anomaly_recipe import UNTRAINED, AnomalyRecipe, Level, LossName
 from trainer.backends.leave_out import leave_out_distances
 from trainer.backends.registry import fit_backend
 from trainer.data.machine_clip import MachineClip, label_at
@@ -23,6 +23,31 @@ from trainer.experiment import Embedded
 
 OUTPUT = "output"
 """Back end of networks whose output is an anomaly score already (autoencoders)."""
+
+COSINES: tuple[LossName, ...] = ("adacos", "subcluster-adacos")
+"""Losses whose class probabilities follow from the cosines to centres and a scale that is kept."""
+
+NEEDED: dict[str, tuple[LossName, ...]] = {
+    "softmax": COSINES,
+    "cosine-to-centres": (*COSINES, "arcface", "compactness"),
+}
+"""Back end that judges by the centres of the training -> losses that leave it some."""
+
+
+def require_fitting(recipe: AnomalyRecipe, backend: str) -> None:
+    """Refuse a back end that takes what a system puts out for something else.
+
+    Raises:
+        ConfigError: class centres that are not there, errors of reconstruction that are none, or embeddings likewise.
+    """
+    if (backend == OUTPUT) != (recipe.network == "autoencoder"):
+        fix = f"back end {OUTPUT} and network autoencoder belong together"
+        raise ConfigError(f"back end {backend} does not fit network {recipe.network}", fix=fix)
+    if backend not in NEEDED:
+        return
+    if recipe.loss not in NEEDED[backend] or recipe.combine == "after-training" or recipe.network in UNTRAINED:
+        fix = f"take loss: {' or '.join(NEEDED[backend])}, not combine: after-training"
+        raise ConfigError(f"back end {backend} needs the class centres of a trained joint embedding", fix=fix)
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -75,9 +75,7 @@ def read_recipe(name: str, kind: str) -> dict[str, Any]:
         return dict(_row(load_table(table), row).recipe)
     if name not in recipe_names(kind):
         known = [*recipe_names(kind), *(f"{table}/ROW" for table in table_names())]
-        raise ConfigError(
-            f"no recipe '{name}'{_closest(name, known)}", fix=f"one of {', '.join(known)}, or a YAML file"
-        )
+        raise ConfigError(f"no recipe '{name}'{closest(name, known)}", fix=f"one of {', '.join(known)}, or a YAML file")
     return read_fields(RECIPES / f"{name}.yaml")
 
 
@@ -125,13 +123,14 @@ def read_fields(path: Path) -> dict[str, Any]:
     """
     try:
         fields = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+    except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:  # ValueError: a 13th month, or no UTF-8
         raise ConfigError(f"{path}: {error}", fix="name a YAML file of recipe fields") from error
     if not isinstance(fields, dict):
         raise ConfigError(f"{path}: holds no fields", fix="write one 'name: value' per line")
     return fields
 
 
-def _closest(name: str, known: list[str]) -> str:
+def closest(name: str, known: Sequence[str]) -> str:
+    """What may have been meant, in words; empty where nothing is near."""
     (*_, best) = ("", *difflib.get_close_matches(name, known, 1))
     return f"; did you mean '{best}'?" if best else ""

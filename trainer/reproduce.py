@@ -9,16 +9,16 @@ from pathlib import Path
 
 import numpy as np
 
-from edged.errors import ConfigError
+from edged.errors import ConfigError, EnrolmentError
 from trainer.anomaly_recipe import AnomalyRecipe, parse_recipe
 from trainer.backends.ensemble import summed_scores
 from trainer.evaluate.counts import decided
-from trainer.evaluate.f1_ev import optimal_threshold
+from trainer.evaluate.f1_ev import f1_scores
 from trainer.evaluate.judged import JudgedSection, mean_figures
 from trainer.evaluate.thresholds import thresholds
 from trainer.experiment import Experiment
 from trainer.files import write_whole
-from trainer.judging import Judge
+from trainer.judging import Judge, require_fitting
 from trainer.recipe_files import Table, TableRow
 
 RESULTS = "results.json"
@@ -79,7 +79,7 @@ def reproduce(
             continue
         try:
             results.append(run_row(row, {**row.recipe, **changes}))
-        except (ConfigError, FloatingPointError) as error:
+        except (ConfigError, EnrolmentError, FloatingPointError) as error:
             results.append(RowResult(row.name, row.label, {}, {}, row.thesis, failure=str(error)))
         done(results[-1])
         write_results(directory / f"{table.name}.{RESULTS}", table, results, changes)
@@ -97,6 +97,7 @@ class AnomalyRows:
     def __call__(self, row: TableRow, fields: Mapping[str, object]) -> RowResult:
         """See `RunRow`."""
         recipe = parse_recipe(f"{self.table.name}/{row.name}", dict(fields))
+        require_fitting(recipe, str(row.backend["name"]))
         judged = [self._judged(row, recipe, seed) for seed in self.seeds]
         per_seed = [self._figures(row, sections) for sections in judged]
         names = [name for name in self.table.figures if name in per_seed[0]]
@@ -114,8 +115,18 @@ class AnomalyRows:
 
     def _figures(self, row: TableRow, sections: Sequence[JudgedSection]) -> Mapping[str, float]:
         if self.table.kind == "thresholds":
-            return {"f1": float(np.mean([threshold_f1(section, row.name) for section in sections]))}
+            return {"f1": machine_mean([(section.machine, threshold_f1(section, row.name)) for section in sections])}
         return mean_figures(sections, harmonic=self.table.harmonic)
+
+
+def machine_mean(values: Sequence[tuple[str, float]]) -> float:
+    """Mean over the machines of the mean over each one's sections (Tables 10 and 11).
+
+    >>> machine_mean([("fan", 0.0), ("fan", 1.0), ("pump", 1.0)])
+    0.75
+    """
+    machines = sorted({machine for machine, _ in values})
+    return float(np.mean([np.mean([value for machine, value in values if machine == name]) for name in machines]))
 
 
 def threshold_f1(section: JudgedSection, method: str) -> float:
@@ -125,14 +136,12 @@ def threshold_f1(section: JudgedSection, method: str) -> float:
         ConfigError: no such method.
     """
     if method == "optimum":
-        threshold = optimal_threshold(section.normal, section.anomalous)
-    else:
-        name, _, stages = method.partition("-x")
-        known = thresholds(section.normal_scores, int(stages or 1))
-        if name not in known:
-            raise ConfigError(f"no threshold method '{method}'", fix=f"one of {', '.join(known)}, also with -x2")
-        threshold = known[name]
-    return decided(section.normal, section.anomalous, threshold).f1
+        return float(f1_scores(section.normal, section.anomalous, np.r_[-np.inf, section.scores]).max())
+    name, _, stages = method.partition("-x")
+    known = thresholds(section.normal_scores, int(stages or 1))
+    if name not in known:
+        raise ConfigError(f"no threshold method '{method}'", fix=f"one of {', '.join(known)}, also with -x2")
+    return decided(section.normal, section.anomalous, known[name]).f1
 
 
 def summed(systems: Sequence[Sequence[JudgedSection]]) -> list[JudgedSection]:
@@ -149,9 +158,15 @@ def summed(systems: Sequence[Sequence[JudgedSection]]) -> list[JudgedSection]:
 
 def write_results(path: Path, table: Table, results: Sequence[RowResult], changes: Mapping[str, object]) -> None:
     """Everything as JSON."""
-    rows = [asdict(result) for result in results]
+    rows = [as_json(result) for result in results]
     content = {"table": table.name, "title": table.title, "changes": dict(changes), "rows": rows}
     write_whole(path, (json.dumps(content, indent=1) + "\n").encode())
+
+
+def as_json(result: RowResult) -> dict[str, object]:
+    """A row as any reader of JSON takes it: a deviation that the thesis does not print is null, not NaN."""
+    thesis = {name: [mean, None if np.isnan(std) else std] for name, (mean, std) in result.thesis.items()}
+    return asdict(result) | {"thesis": thesis}
 
 
 def markdown(table: Table, results: Sequence[RowResult]) -> str:

@@ -11,9 +11,10 @@ import typer
 import yaml
 
 from edged.errors import ConfigError, UsageError
+from trainer.anomaly_recipe import AnomalyRecipe
 from trainer.data.recordings import read_machine_data
 from trainer.experiment import Experiment
-from trainer.recipe_files import Table, TableRow
+from trainer.recipe_files import Table, TableRow, closest
 from trainer.reproduce import AnomalyRows, RowResult, RunRow, markdown, reproduce
 
 
@@ -48,14 +49,16 @@ def run_table(
 
     Raises:
         UsageError: no data given.
-        ConfigError: a change that is no field, or an unknown row.
+        ConfigError: a change that is no field or changes nothing here, or an unknown row.
         AudioError: data that cannot be used.
     """
+    parsed = parse_changes(changes)
+    refuse_idle_changes(table.kind, parsed)
     if data is None:
         raise UsageError("no data to run the table on", fix="give --data; `edged-train plant` makes a synthetic set")
     run.mkdir(parents=True, exist_ok=True)
     run_row = KINDS[table.kind](table, Asked(data, run, seeds, progress))
-    return reproduce(table, run_row, run, parse_changes(changes), only=rows, done=_tell)
+    return reproduce(table, run_row, run, parsed, only=rows, done=_tell)
 
 
 def _anomaly(table: Table, asked: Asked) -> RunRow:
@@ -96,11 +99,42 @@ KINDS: dict[str, Callable[[Table, Asked], RunRow]] = {
 }
 
 
+IDLE = ("synthetic_", "recorded_repeats", "noise_probability", "snr_", "embedding_", "statistics_weight")
+"""How fields begin that only `edged-train anomaly` heeds: a table is run on the given recordings alone."""
+
+
+def refuse_idle_changes(kind: str, changes: Mapping[str, Any]) -> None:
+    """Refuse what would be refused in every row, or do nothing in any.
+
+    Raises:
+        ConfigError: no field of the kind's recipes, or one that a table does not heed.
+    """
+    known = _fields(kind)
+    for name in changes:
+        if name not in known:
+            raise ConfigError(
+                f"--set {name}: no such field in a table{closest(name, known)}", fix=f"one of {', '.join(known)}"
+            )
+
+
+def _fields(kind: str) -> list[str]:
+    """Of the recipes of a kind of table."""
+    if kind == "open-set":
+        from trainer.open_set.recipe import OpenSetRecipe
+
+        return list(OpenSetRecipe.model_fields)
+    if kind == "keyword":
+        from trainer.keyword_systems.recipe import SystemRecipe
+
+        return list(SystemRecipe.model_fields)
+    return [name for name in AnomalyRecipe.model_fields if not name.startswith(IDLE)]
+
+
 def parse_changes(changes: Sequence[str]) -> dict[str, Any]:
     """`name=value` as YAML values.
 
     Raises:
-        ConfigError: not of that form.
+        ConfigError: not of that form, or a value that YAML does not take.
 
     >>> parse_changes(["max_epochs=3", "featex=true"])
     {'max_epochs': 3, 'featex': True}
@@ -110,7 +144,10 @@ def parse_changes(changes: Sequence[str]) -> dict[str, Any]:
         name, separator, value = change.partition("=")
         if not separator or not name:
             raise ConfigError(f"--set {change}: not of the form name=value", fix="for instance --set max_epochs=20")
-        result[name] = yaml.safe_load(value)
+        try:
+            result[name] = yaml.safe_load(value)
+        except (ValueError, yaml.YAMLError) as error:
+            raise ConfigError(f"--set {change}: not a YAML value", fix="put quotes around it") from error
     return result
 
 

@@ -41,7 +41,7 @@ def test_recipe_names_suggest_what_was_meant() -> None:
         load_table("99")
 
 
-@pytest.mark.parametrize("content", ["- a\n- b\n", "a: [1\n", b"\xff\xfe"])
+@pytest.mark.parametrize("content", ["- a\n- b\n", "a: [1\n", b"\xff\xfe", "a: 2020-13-45\n", "[" * 5000])
 def test_files_that_hold_no_fields(tmp_path: Path, content: str | bytes) -> None:
     path = tmp_path / "recipe.yaml"
     path.write_bytes(content if isinstance(content, bytes) else content.encode())

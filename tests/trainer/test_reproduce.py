@@ -94,6 +94,60 @@ def test_what_cannot_be_asked_for(data: Path, tmp_path: Path) -> None:
         run_table(load_table("5"), None, tmp_path, seeds=[0])
     with pytest.raises(ConfigError, match="name=value"):
         parse_changes(["epochs"])
+    with pytest.raises(ConfigError, match=r"a=\[1: not a YAML value"):
+        parse_changes(["a=[1"])
+
+
+@pytest.mark.parametrize(
+    ("table", "change", "message"),
+    [
+        ("9", "max_epoch=1", "did you mean 'max_epochs'"),
+        ("29", "shot=1", "did you mean 'shots'"),
+        ("31", "step=1", "did you mean 'steps'"),
+        ("25", "noise_probability=0.5", "no such field"),
+        ("25", "synthetic_machines=9", "no such field"),
+    ],
+)
+def test_changes_that_change_nothing_are_refused_at_once(table: str, change: str, message: str, tmp_path: Path) -> None:
+    """A slip of the pen failed in every row, with success as exit code; fields without effect were taken in silence."""
+    with pytest.raises(ConfigError, match=message):
+        run_table(load_table(table), tmp_path, tmp_path / "run", seeds=[0], changes=[change])
+
+
+def test_a_row_without_its_domain_does_not_stop_the_others(data: Path, tmp_path: Path) -> None:
+    """Table 19 ended at its second row on recordings without a target domain."""
+    changes = ["network=temporal-mean", "segment_s=1.0"]
+    names = ["gmm-target", "gmm-joint"]
+    target, joint = run_table(load_table("19"), data, tmp_path, seeds=[0], rows=names, changes=changes)
+    assert "no reference is of the target domain" in target.failure
+    assert joint.figures["auc"]
+
+
+@pytest.mark.parametrize(
+    ("table", "row", "changes"),
+    [
+        ("6", "softmax", {"loss": "adaproj"}),
+        ("6", "softmax", {"loss": "cxe"}),
+        ("6", "softmax", {"combine": "after-training", "network": "compact"}),
+        ("9", "autoencoder", {"network": "compact"}),
+        ("9", "learned", {"network": "autoencoder"}),
+    ],
+)
+def test_a_back_end_that_does_not_fit_says_so(table: str, row: str, changes: dict, data: Path, tmp_path: Path) -> None:
+    """Changed rows took bases for centres, the first value of an embedding for an error, or ended in a traceback."""
+    experiment = Experiment(tuple(read_machine_data(data)), tmp_path, accelerator="cpu")
+    run_row = AnomalyRows(load_table(table), experiment, [0])
+    (result,) = reproduce(load_table(table), run_row, tmp_path, SMALL | changes, only=[row])
+    assert result.failure.startswith("back end ")
+    assert not list(tmp_path.glob("*/*.ckpt"))
+
+
+def test_results_are_json_for_every_reader(data: Path, tmp_path: Path) -> None:
+    """Deviations that the thesis does not print were NaN, which is no JSON."""
+    changes, words = ["segment_s=1.0"], {"seeds": [0], "rows": ["temporal-mean"]}
+    run_table(load_table("9"), data, tmp_path, changes=changes, **words)
+    stored = json.loads((tmp_path / "table-9.results.json").read_text(), parse_constant=pytest.fail)
+    assert stored["rows"][0]["thesis"]["dev auc"] == [80.91, None]
 
 
 def test_embeddings_are_found_again(data: Path, tmp_path: Path) -> None:
@@ -191,6 +245,10 @@ def test_f1_of_a_threshold() -> None:
     one = section([0.0, 2.0, 2.5, 9.0])
     assert threshold_f1(one, "optimum") == 1.0
     assert threshold_f1(replace(one, normal_scores=np.array([3.0, 3.0])), "sd") == pytest.approx(2 / 3)
+    assert threshold_f1(replace(one, scores=np.array([2.0, 3.0, 1.0, 1.0])), "optimum") == pytest.approx(2 / 3)
+    apart = np.array([14.0, 11.0, 10.0, 6.0, 15.0, 7.0, 8.0, 19.0, 7.0, 6.0, 16.0, 14.0])
+    labels = np.arange(12) >= 6  # equally good thresholds on either side of a worse one, in whose middle it looked
+    assert threshold_f1(replace(one, scores=apart, is_anomalous=labels), "optimum") == pytest.approx(2 / 3)
     with pytest.raises(ConfigError, match="no threshold method 'magic'"):
         threshold_f1(one, "magic")
 
