@@ -14,6 +14,7 @@ from trainer.data.keywords import WordClip, read_audio, read_indexed_clips, read
 from trainer.data.speech_scene import Scene, degraded, frame_labels, joined_words, noise_scene, sped_up, synthetic_scene
 from trainer.data.speech_synth import Utterance, available_engines
 from trainer.data.words import random_sentence
+from trainer.files import storage
 
 HELD_OUT_WORDS = frozenset({"en-house", "en-eight"})
 """Recorded words that the benchmarks enrol: never trained on."""
@@ -79,6 +80,9 @@ def write_shard(path: Path, rng: np.random.Generator, material: Material, spec: 
 
     Returns:
         the number of frames.
+
+    Raises:
+        StorageError: the disk is full or refuses.
     """
     frames, labels, starts = [], [], [0]
     for _ in range(n_scenes):
@@ -91,8 +95,9 @@ def write_shard(path: Path, rng: np.random.Generator, material: Material, spec: 
     joined = {name: np.concatenate([label[name] for label in labels]) for name in labels[0]}
     temporary = path.with_suffix(".part.npz")
     arrays = {"frames": np.concatenate(frames), "starts": np.array(starts), **joined}
-    np.savez(temporary, **arrays)  # type: ignore[arg-type]
-    temporary.replace(path)
+    with storage(path.parent):
+        np.savez(temporary, **arrays)  # type: ignore[arg-type]
+        temporary.replace(path)
     return starts[-1]
 
 

@@ -17,6 +17,7 @@ from trainer.data.speech_crops import SpeechCrops, diphone_classes, load_shards
 from trainer.data.speech_scene import Scene, frame_labels, joined_words, sped_up
 from trainer.data.speech_synth import available_engines
 from trainer.data.words import COMMON_WORDS, random_sentence
+from trainer.files import StorageError
 
 
 def tone(duration_s=0.4, lead_s=0.2):
@@ -129,6 +130,8 @@ def test_shards_and_crops(tmp_path):
     batch = next(iter(SpeechCrops(shards, 48, 3, 1, seed=0)))
     assert batch["frames"].shape == (3, 48, 64)
     assert batch["word"].shape == (3, 48)
+    with pytest.raises(StorageError, match="gone: cannot be written"):
+        write_shard(tmp_path / "gone" / "0.npz", np.random.default_rng(0), material, KeywordSpec(), 1)
     classes = diphone_classes(shards, 5)
     assert classes.max() <= 4
     assert classes[4, 6] >= 0
