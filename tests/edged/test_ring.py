@@ -37,3 +37,24 @@ def test_asks_for_less_and_gets_the_newest():
 
 def test_never_heard_anything():
     assert Ring(1.0).last(1.0) == []
+
+
+@settings(max_examples=80, deadline=None)
+@given(
+    st.lists(st.tuples(st.integers(1, 400), st.sampled_from([0, 0, 50])), min_size=1, max_size=12),
+    st.integers(-100, 3000),
+    st.integers(0, 900),
+)
+def test_copies_out_any_span_as_far_as_it_is_held(pieces, start, length):
+    ring = Ring(500 / SAMPLE_RATE_HZ)
+    heard, position = set(), 0
+    for n_samples, lost in pieces:
+        block = Block(position + lost, exact(position + lost, n_samples), lost_before=lost)
+        ring.write(block)
+        heard |= set(range(block.sample, block.end))
+        position = block.end
+    stretches = ring.between(start, start + length)
+    got = [k for s in stretches for k in range(s.sample, s.sample + len(s.samples))]
+    assert got == sorted(k for k in heard if max(position - 500, start) <= k < start + length)
+    for stretch in stretches:
+        np.testing.assert_array_equal(stretch.samples, exact(stretch.sample, len(stretch.samples)))
