@@ -32,16 +32,15 @@ def read_csv(path: Path) -> CsvTable:
     """A table in UTF-8 whose columns are divided by commas, or by semicolons as some spreadsheets save them.
 
     Raises:
-        AudioError: missing, not UTF-8, not CSV, or larger than 64 MiB.
+        AudioError: missing, not UTF-8, not CSV (such as a quote that nothing closes), or larger than 64 MiB.
     """
     try:
         if path.stat().st_size > MAX_BYTES:
             raise AudioError(f"{path}: larger than {MAX_BYTES // 2**20} MiB", fix="split it")
         text = path.read_text(encoding="utf-8-sig")
         first = text.partition("\n")[0]
-        reader = csv.DictReader(
-            io.StringIO(text, newline=""), delimiter=";" if ";" in first and "," not in first else ",", restkey=""
-        )
+        delimiter = ";" if ";" in first and "," not in first else ","
+        reader = csv.DictReader(io.StringIO(text, newline=""), delimiter=delimiter, restkey="", strict=True)
         rows = tuple((reader.line_num, {(name or "").strip(): _cell(v) for name, v in row.items()}) for row in reader)
         return CsvTable(tuple(name.strip() for name in reader.fieldnames or ()), rows)
     except OSError as error:

@@ -40,6 +40,7 @@ def test_all_forms_say_the_same(tmp_path, name, text) -> None:
         ("o.csv", "file,word\na.wav,milk\n", "line 1: no columns file and keyword"),
         ("o.csv", "file,keyword\na.wav,milk\na.wav,\n", "line 3: no file or an empty word"),
         ("o.csv", "file,keywords\na.wav,milk||tea\n", "line 2: no file or an empty word"),
+        ("o.csv", 'file,keyword\na.wav,"milk\nb.wav,tea\n', "unexpected end of data"),  # b.wav was part of a word
     ],
 )
 def test_what_is_wrong_is_named(tmp_path, name, text, problem) -> None:
