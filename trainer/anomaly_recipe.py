@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from edged.errors import ConfigError
-from trainer.recipe_files import read_recipe
+from trainer.recipe_files import closest, read_recipe
 
 NetworkName = Literal[
     "compact",
@@ -21,10 +21,14 @@ NetworkName = Literal[
     "temporal-maximum",
 ]
 LossName = Literal["compactness", "compactness-cxe", "cxe", "arcface", "adacos", "subcluster-adacos", "adaproj"]
+Clips = Annotated[int, Field(ge=0)]
 Level = Literal["none", "machine", "section", "attributes"]
 
 DUAL: tuple[NetworkName, ...] = ("compact", "dual-branch")
 """Networks of two branches, the only ones that can exchange features or be combined in different ways."""
+
+IMAGES: tuple[NetworkName, ...] = (*DUAL, "spectrogram", "log-mel", "baseline")
+"""Networks that learn from an image and are not asked to reconstruct it."""
 
 UNTRAINED: tuple[NetworkName, ...] = ("temporal-mean", "temporal-maximum")
 """Input statistics that stand where a network stands (thesis 3.4.6)."""
@@ -41,8 +45,9 @@ class AnomalyRecipe(BaseModel):
         bias: bias terms in the network (Table 16); they allow trivial solutions.
         segment_s: length of the segments; the thesis has 10 s.
         loss: what is minimised.
-        n_centres: sub-clusters per class, or basis vectors of AdaProj.
-        trainable_centres: whether they move.
+        n_centres: sub-clusters per class, or basis vectors of AdaProj, of these at most half the embedding's length.
+        trainable_centres: whether those of adacos, subcluster-adacos and adaproj move; compactness never moves its own,
+            the classifying weights of arcface and cxe always move.
         classes: level of the classes of the auxiliary task: every combination of machine, section and attributes, or
             fewer (Tables 5 and 21).
         balanced: draw every class equally often.
@@ -61,7 +66,7 @@ class AnomalyRecipe(BaseModel):
         embedding_weight: its weight in the score beside the input statistics, and `statistics_weight` theirs.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     network: NetworkName = "compact"
     combine: Literal["concatenate", "add", "after-training"] = "concatenate"
@@ -88,7 +93,7 @@ class AnomalyRecipe(BaseModel):
     snr_high_db: float = 15.0
     synthetic_machines: int = Field(default=0, ge=0)
     synthetic_seed: int = Field(default=1000, ge=0)
-    synthetic_clips: tuple[int, int, int] = (8, 6, 5)
+    synthetic_clips: tuple[Clips, Clips, Clips] = (8, 6, 5)
     recorded_repeats: int = Field(default=1, ge=1)
     embedding_backend: Literal["cosine", "shrinkage", "density"] = "cosine"
     embedding_weight: float = Field(default=1.0, ge=0.0)
@@ -98,6 +103,10 @@ class AnomalyRecipe(BaseModel):
     def _two_branches(self) -> AnomalyRecipe:
         if self.network not in DUAL and (self.featex or self.statex or self.combine != "concatenate"):
             raise ValueError(f"statex, featex and combine need a network of two branches ({', '.join(DUAL)})")
+        if self.specaugment and self.network not in IMAGES:
+            raise ValueError(f"specaugment masks images, which network: {self.network} does not train on")
+        if self.snr_low_db > self.snr_high_db:
+            raise ValueError("snr_low_db lies above snr_high_db")
         if not (self.regular or self.statex or self.featex):
             raise ValueError("regular: false leaves no loss without statex or featex")
         if self.combine == "after-training" and (self.statex or self.featex):
@@ -131,4 +140,6 @@ def parse_recipe(name: str, fields: dict[str, Any]) -> AnomalyRecipe:
         return AnomalyRecipe.model_validate(fields)
     except ValidationError as error:
         problems = "; ".join(f"{'.'.join(map(str, e['loc'])) or 'recipe'}: {e['msg']}" for e in error.errors())
-        raise ConfigError(f"{name}: {problems}") from error
+        unknown = [str(e["loc"][0]) for e in error.errors() if e["type"] == "extra_forbidden"]
+        meant = "".join(closest(field, list(AnomalyRecipe.model_fields)) for field in unknown)
+        raise ConfigError(f"{name}: {problems}{meant}", fix="correct the named fields") from error

@@ -143,6 +143,14 @@ def build_head(recipe: AnomalyRecipe, network: nn.Module, n_classes: int) -> Hea
             fix="give more machines, sections or attributes, or take loss: compactness",
         )
     dim = int(network.dim)  # type: ignore[arg-type]
+    head = _head(recipe, n_classes, dim)
+    if recipe.loss == "compactness":
+        examples = [torch.randn(2, *network_spec(recipe).shape(name)) for name in INPUTS[recipe.network]]
+        require_no_trivial_solution(network, head, examples)
+    return head
+
+
+def _head(recipe: AnomalyRecipe, n_classes: int, dim: int) -> OneLoss | PerBranchLoss | SelfSupervision:
     if recipe.combine == "after-training":
         halves = [build_loss(recipe, n_classes, dim // 2) for _ in range(2)]
         return PerBranchLoss(*halves)
@@ -151,11 +159,7 @@ def build_head(recipe: AnomalyRecipe, network: nn.Module, n_classes: int) -> Hea
         n_ssl = n_classes * (3 if recipe.statex else 1) * (3 if recipe.featex else 1)
         ssl = build_loss(recipe, n_ssl, dim, trainable=SSL_CENTRES)
         return SelfSupervision(regular, ssl, statex=recipe.statex, featex=recipe.featex)
-    loss = build_loss(recipe, n_classes, dim)
-    if recipe.loss == "compactness":
-        examples = [torch.randn(2, *network_spec(recipe).shape(name)) for name in INPUTS[recipe.network]]
-        require_no_trivial_solution(network, loss, examples)
-    return OneLoss(loss)
+    return OneLoss(build_loss(recipe, n_classes, dim))
 
 
 def build_loss(recipe: AnomalyRecipe, n_classes: int, dim: int, *, trainable: bool | None = None) -> nn.Module:

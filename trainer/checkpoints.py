@@ -21,6 +21,8 @@ LAST_CHECKPOINT = "last.ckpt"
 PREVIOUS_CHECKPOINT = "previous.ckpt"
 NEWEST_FIRST = (LAST_CHECKPOINT, PREVIOUS_CHECKPOINT)
 
+OF_EVERY_RUN = {"state_dict", "global_step", "loops"}
+
 AVERAGED_NETWORK = "averaged_network"
 """Key of the averaged weights, where a run keeps them."""
 
@@ -57,12 +59,14 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
     """What a checkpoint holds, on the CPU.
 
     Raises:
-        CheckpointError: damaged, or it holds more than numbers and text.
+        CheckpointError: damaged, of no run, or it holds more than numbers and text.
     """
     try:
-        state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+        state: Any = torch.load(path, map_location="cpu", weights_only=True)
     except (OSError, RuntimeError, EOFError, pickle.UnpicklingError) as error:
         raise CheckpointError(f"{path}: not a readable checkpoint", fix="train without --resume") from error
+    if not isinstance(state, dict) or not state.keys() >= OF_EVERY_RUN:
+        raise CheckpointError(f"{path}: not the checkpoint of a run", fix="train without --resume")
     return state
 
 

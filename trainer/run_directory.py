@@ -20,6 +20,9 @@ from trainer.processes import is_first_process
 
 CONFIG = "config.yaml"
 
+OF_EVERY_RUN = "recipe"
+"""Field that tells a run's configuration from another program's file of the same name."""
+
 
 @dataclass(frozen=True)
 class RunDirectory:
@@ -61,14 +64,15 @@ class RunDirectory:
         return any(any(self.path.glob(place)) for name in NEWEST_FIRST for place in (name, f"*/{name}"))
 
     def _refuse_other(self, config: Mapping[str, Any]) -> None:
-        if not (self.path / CONFIG).is_file():
+        before = _read(self.path / CONFIG) if (self.path / CONFIG).is_file() else {}
+        if OF_EVERY_RUN not in before:
             if any(entry.suffix != ".partial" for entry in _entries(self.path)):
                 fix = "name a new or empty directory with --run"
                 raise UsageError(f"{self.path}: holds files that are of no run", fix=fix)
             return
         if not self._has_checkpoint:
             return  # nothing was learned yet: a start that failed does not bind the next one
-        changed = "; ".join(differences(_read(self.path / CONFIG), yaml.safe_load(yaml.safe_dump(dict(config)))))
+        changed = "; ".join(differences(before, yaml.safe_load(yaml.safe_dump(dict(config)))))
         if changed:
             fix = "take the same recipe, data and seed, or another directory with --run"
             raise ConfigError(f"{self.path}: belongs to another run: {changed}", fix=fix)

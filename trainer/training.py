@@ -15,6 +15,7 @@ from lightning.pytorch.callbacks import Callback, TQDMProgressBar
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
+from edged.errors import ConfigError
 from trainer.averaging import WeightAverage
 from trainer.checkpoints import LAST_CHECKPOINT, WholeCheckpoints, forget_checkpoints, read_checkpoint
 from trainer.data.balance import class_weights
@@ -33,6 +34,10 @@ Loader = DataLoader[Any] | ResumableLoader
 RUNNING_MEANS = "running_means"
 
 
+class DivergedError(ConfigError):
+    """Training left the range of numbers: take a lower learning rate, or mixup, and train anew."""
+
+
 @dataclass(frozen=True)
 class TrainingSettings:
     """What a run needs besides data, network and objective.
@@ -41,8 +46,9 @@ class TrainingSettings:
         run_directory: checkpoints, metrics.csv and the settings go here.
         max_epochs: passes over the data.
         learning_rate: Adam's step size at its peak.
-        warmup_fraction: share of the steps in which the step size rises linearly; it then falls as a cosine to 0.
-            0 with `constant_rate` keeps the thesis's fixed rate.
+        warmup_fraction: share of the steps in which the step size rises, as half a cosine from a 25th of its peak; it
+            then falls likewise to almost 0. Meanwhile Adam's first momentum goes from 0.95 to 0.85 and back (1cycle).
+        constant_rate: the thesis's fixed rate instead of all that.
         seed: of weights, sampling and augmentation.
         accelerator: Lightning's: ``auto``, ``cpu``, ``gpu``.
         precision: Lightning's: ``32-true``, ``16-mixed``, ``bf16-mixed``; losses stay in float32.
@@ -99,7 +105,14 @@ class EmbeddingTraining(pl.LightningModule):
         return losses["loss"]
 
     def on_train_epoch_end(self) -> None:
-        """Log the means and begin anew."""
+        """Log the means and begin anew.
+
+        Raises:
+            DivergedError: weights that are not finite; no further epoch mends them.
+        """
+        if not all(bool(torch.isfinite(p).all()) for p in self.parameters()):
+            where = f"{self.settings.run_directory}: diverged in epoch {self.current_epoch + 1}"
+            raise DivergedError(f"{where}: weights are not finite", fix="lower learning_rate, or use mixup")
         for name, value in self._means.values().items():
             self.log(f"train/{name}", value, sync_dist=self.trainer.world_size > 1)
         self._means = RunningMeans()
@@ -115,7 +128,7 @@ class EmbeddingTraining(pl.LightningModule):
             self._means = RunningMeans.from_state(checkpoint[RUNNING_MEANS])
 
     def configure_optimizers(self) -> Any:
-        """Adam, with linear warm-up and cosine decay unless a constant rate is asked for."""
+        """Adam, with warm-up and decay by cosines (1cycle) unless a constant rate is asked for."""
         parameters = [p for p in self.parameters() if p.requires_grad]
         rate, decay = self.settings.learning_rate, self.settings.weight_decay
         if self.settings.constant_rate:
@@ -146,6 +159,7 @@ def fit(
 
     Raises:
         TrainingStopped: on SIGINT or SIGTERM, after the step and a checkpoint.
+        DivergedError: weights that are not finite at an epoch's end.
         StorageError: the run directory cannot be written.
         CheckpointError: `resume_from` cannot be read.
     """

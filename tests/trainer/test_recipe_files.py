@@ -63,6 +63,11 @@ def test_shipped_recipes_make_a_network_and_losses(name: str) -> None:
         {"combine": "after-training", "statex": True},
         {"combine": "add", "featex": True},
         {"segment_s": 0.1},
+        {"learning_rate": float("inf")},
+        {"snr_low_db": float("nan")},
+        {"snr_low_db": 20.0},
+        {"synthetic_clips": [-1, 1, 1]},
+        {"network": "spectrum", "specaugment": True},
     ],
 )
 def test_recipes_that_cannot_be(fields: dict[str, object]) -> None:
@@ -74,6 +79,21 @@ def test_too_few_classes_are_named() -> None:
     recipe = parse_recipe("mine", {"loss": "adacos", "segment_s": 1.0})
     with pytest.raises(ConfigError, match="2 classes are too few for the loss adacos"):
         build_head(recipe, build_network(recipe), n_classes=2)
+
+
+def test_a_misspelt_field_is_suggested() -> None:
+    with pytest.raises(ConfigError, match=r"max_epoch: .*did you mean 'max_epochs'"):
+        parse_recipe("mine", {"max_epoch": 3})
+
+
+def test_branches_trained_apart_may_not_collapse_either() -> None:
+    """The check was made for a joint embedding only."""
+    fields = {"loss": "compactness", "bias": True, "segment_s": 1.0, "combine": "after-training"}
+    recipe = parse_recipe("mine", fields)
+    with pytest.raises(ConfigError, match="trivial solution"):
+        build_head(recipe, build_network(recipe), n_classes=3)
+    fixed = parse_recipe("mine", fields | {"bias": False})
+    build_head(fixed, build_network(fixed), n_classes=3)
 
 
 def test_a_compactness_loss_refuses_a_network_with_bias_terms() -> None:

@@ -74,6 +74,14 @@ def test_a_foreign_directory_is_left_alone(tmp_path: Path, resume: bool) -> None
     assert [path.name for path in tmp_path.iterdir()] == ["holiday.jpg"]
 
 
+def test_a_configuration_of_another_program_is_left_alone(tmp_path: Path) -> None:
+    """A project's own config.yaml made its directory look like a run that had failed early, and was written over."""
+    (tmp_path / "config.yaml").write_text("port: 80\n")
+    with pytest.raises(UsageError, match="of no run"):
+        RunDirectory.open(tmp_path, as_lists(CONFIG), resume=False)
+    assert (tmp_path / "config.yaml").read_text() == "port: 80\n"
+
+
 def test_what_a_kill_left_in_the_first_moment_is_no_obstacle(tmp_path: Path) -> None:
     (tmp_path / ".config.yaml.partial").write_bytes(b"x")
     RunDirectory.open(tmp_path, as_lists(CONFIG), resume=False)

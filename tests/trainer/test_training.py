@@ -27,7 +27,7 @@ from trainer.checkpoints import (
 from trainer.files import StorageError
 from trainer.interruption import TrainingStopped
 from trainer.metrics_file import METRICS, read_metrics
-from trainer.training import EmbeddingTraining
+from trainer.training import DivergedError, EmbeddingTraining
 
 
 class DieAfter(Callback):
@@ -156,6 +156,26 @@ def test_a_checkpoint_that_holds_code_is_refused(tmp_path: Path) -> None:
     torch.save({"state": Path("x")}, tmp_path / LAST_CHECKPOINT)
     with pytest.raises(CheckpointError, match="not a readable checkpoint"):
         load_network(torch.nn.Linear(1, 1), tmp_path)
+
+
+@pytest.mark.parametrize("content", [{"weight": torch.zeros(1)}, torch.zeros(1)])
+def test_weights_alone_are_no_checkpoint_of_a_run(tmp_path: Path, content: object) -> None:
+    """They ended in a traceback about a missing key."""
+    torch.save(content, tmp_path / LAST_CHECKPOINT)
+    with pytest.raises(CheckpointError, match="not the checkpoint of a run"):
+        load_network(torch.nn.Linear(1, 1), tmp_path)
+
+
+def test_a_run_that_diverged_ends_and_says_so(tmp_path: Path) -> None:
+    """It trained on to its last epoch, to be refused by the bundle's check of ONNX against torch."""
+
+    class Explode(Callback):
+        def on_train_batch_end(self, trainer, pl_module, *_) -> None:
+            if trainer.global_step == runs.STEPS_PER_EPOCH + 1:
+                next(pl_module.network.parameters()).data.fill_(float("nan"))
+
+    with pytest.raises(DivergedError, match=r"diverged in epoch 2: weights are not finite; lower learning_rate"):
+        runs.train(runs.settings(tmp_path), callbacks=(Explode(),))
 
 
 def test_a_full_disk_is_explained_and_the_older_checkpoint_stays(tmp_path: Path, monkeypatch) -> None:
