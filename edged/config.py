@@ -87,6 +87,29 @@ class AnomalySettings(Settings):
         description="release level = threshold lowered by this share of its distance from normal",
     )
     update_interval_s: float = Field(default=60.0, ge=1.0, le=86400.0, description="between updates while it lasts")
+    drift_spreads: float | None = Field(
+        default=2.0,
+        gt=0.0,
+        le=100.0,
+        description="by how many spreads of the enrolled clips' scores those of hours must have risen to be drift; "
+        "empty = do not look",
+    )
+    drift_window_h: float = Field(
+        default=6.0, ge=0.01, le=168.0, description="hours of sound without alarm that tell drift"
+    )
+    deaf_below_db: float | None = Field(
+        default=40.0,
+        ge=6.0,
+        le=120.0,
+        description="an input this far below the quietest enrolled clip is deaf and not judged; empty = do not look",
+    )
+    hiss_beyond_db: float | None = Field(
+        default=15.0,
+        ge=6.0,
+        le=120.0,
+        description="white noise this far above or below the enrolled levels is the input's own and not judged; "
+        "empty = do not look",
+    )
 
     @model_validator(mode="after")
     def _window_holds_onset(self) -> AnomalySettings:

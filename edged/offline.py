@@ -76,6 +76,7 @@ def score_fields(path: Path, scored: Scored) -> dict[str, Any]:
         "score": scored.anomaly_score,
         "threshold": scored.threshold,
         "domain": scored.domain,
+        "input": scored.input,
     }
 
 
@@ -95,7 +96,8 @@ def event_fields(path: Path, monitor: str, detection: Detection) -> dict[str, An
     }
     if detection.keyword:
         return fields | {"keyword": detection.keyword}
-    return fields | {"domain": detection.domain}
+    fields |= {"domain": detection.domain, "details": dict(detection.details)}
+    return fields if detection.severity is None else fields | {"severity": detection.severity}
 
 
 def seconds(sample: int) -> float:

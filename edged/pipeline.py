@@ -18,14 +18,19 @@ import numpy as np
 
 from edged.accounting import Accounting
 from edged.config import AnomalySettings, KeywordSettings
-from edged.decide.hysteresis import Hysteresis, HysteresisSettings, Transition
+from edged.decide.anomaly import AnomalyDecider
+from edged.decide.discount import Excesses, discount
+from edged.decide.drift import DriftSettings
+from edged.decide.hysteresis import HysteresisSettings
 from edged.decide.keyword import Candidate, KeywordDecider
+from edged.decide.normal import NormalScores
 from edged.embed.bundle import Bundle, Value
 from edged.embed.protocol import Embedder
 from edged.errors import StateError
 from edged.features.anomaly import AnomalyFeatures, AnomalySpec
+from edged.features.health import InputLimits, input_verdict
 from edged.features.keyword import KeywordFeatures, KeywordSpec
-from edged.flow import SAMPLE_RATE_HZ, Block, Detection, Embedding, Float32Array, Outcome, Scored, Segment
+from edged.flow import SAMPLE_RATE_HZ, Block, Detection, Embedding, Float32Array, InputRange, Outcome, Scored, Segment
 from edged.frontend import anomaly_spec, front_end, keyword_spec
 from edged.references.anomaly import AnomalyBank
 from edged.references.keyword import KeywordBank
@@ -135,8 +140,12 @@ class AnomalyMonitor(_FrontHalf):
         spec = anomaly_spec(bundle)
         super().__init__(stream, bundle, AnomalyFeatures(spec))
         self._settings = settings
-        self._hysteresis = Hysteresis(_hysteresis_settings(settings, spec))
-        self._bank = bank
+        self._limits = InputLimits(deaf_below_db=settings.deaf_below_db, hiss_beyond_db=settings.hiss_beyond_db)
+        self._decider = AnomalyDecider(_hysteresis_settings(settings, spec), _drift_settings(settings, spec))
+        self._heard = Excesses()
+        self._far: tuple[Excesses, float] | None = None
+        self._normal = NormalScores()
+        self.use_bank(bank)
 
     @property
     def bank_version(self) -> int:
@@ -164,36 +173,46 @@ class AnomalyMonitor(_FrontHalf):
         if isinstance(bank, KeywordBank):
             raise StateError(f"{self.stream}: keyword references cannot serve an anomaly monitor")
         self._bank = bank
+        self._enrolled = InputRange.joined(clip.heard for clip in bank.clips) if bank else None
+        if bank:
+            self._normal = NormalScores.of(bank.scorer.normal_scores)
+            self._decider.use_normal(self._normal)
+
+    @property
+    def enrolled_input(self) -> InputRange | None:
+        """What the input was like when the references in use were enrolled; for any thread."""
+        return self._enrolled
+
+    def discount_by(self, far: AnomalyMonitor, share: float) -> None:
+        """Discount what another stream hears at the same time; that one must always be given its sound first."""
+        self._far = far._heard, share
 
     def accept(self, embedding: Embedding) -> Outcome:
-        """Score, then decide."""
+        """Score, then decide; an input that is no sound is scored, and nothing is decided by it."""
         self.accounting.score(embedding)
         if self._bank is None or self.threshold is None:
             return Outcome()
-        score = self._bank.scorer.score(embedding.vectors)
-        start, end = embedding.sample_start, embedding.sample_end
-        scored = Scored(start, end, score.anomaly_score, self.threshold, score.domain)
-        transitions = self._hysteresis.push(score.anomaly_score, self.threshold, start, end)
-        return Outcome((scored,), tuple(self._detection(t, scored, embedding.epoch) for t in transitions))
+        scored = self._scored(embedding, self._bank, self.threshold)
+        if not scored.is_judged:
+            return Outcome((scored,))
+        return Outcome((scored,), self._decider.push(scored, embedding.epoch, self.bank_version))
 
     def finish(self) -> Outcome:
         """Nothing waits in an anomaly monitor."""
         return Outcome()
 
-    def _detection(self, transition: Transition, scored: Scored, epoch: int) -> Detection:
-        return Detection(
-            kind=transition.kind,
-            sample_start=scored.sample_start,
-            sample_end=scored.sample_end,
-            onset_sample=transition.onset_sample,
-            offset_sample=transition.offset_sample,
-            score=transition.anomaly_score,
-            threshold=scored.threshold,
-            domain=scored.domain,
-            bank_version=self.bank_version,
-            epoch=epoch,
-            details={"peak_score": transition.peak_score},
-        )
+    def _scored(self, embedding: Embedding, bank: AnomalyBank, threshold: float) -> Scored:
+        score = bank.scorer.score(embedding.vectors)
+        start, end, epoch = embedding.sample_start, embedding.sample_end, embedding.epoch
+        state, lowered_by = "ok", 0.0
+        if embedding.input:
+            state = input_verdict(embedding.input, self._enrolled, self._limits).state
+        if state == "ok":
+            self._heard.add(score.anomaly_score, self._normal.typical, start, end, epoch)
+            if self._far:
+                heard, share = self._far
+                lowered_by = discount(score.anomaly_score, self._normal.typical, heard.at(start, end, epoch), share)
+        return Scored(start, end, score.anomaly_score - lowered_by, threshold, score.domain, state, lowered_by)
 
 
 class KeywordMonitor(_FrontHalf):
@@ -338,3 +357,9 @@ def _hysteresis_settings(settings: AnomalySettings, spec: AnomalySpec) -> Hyster
         release=settings.release,
         update_every=max(1, round(settings.update_interval_s * SAMPLE_RATE_HZ / spec.hop_samples)),
     )
+
+
+def _drift_settings(settings: AnomalySettings, spec: AnomalySpec) -> DriftSettings | None:
+    if settings.drift_spreads is None:
+        return None
+    return DriftSettings.of_hours(settings.drift_window_h, settings.drift_spreads, spec.hop_samples / SAMPLE_RATE_HZ)

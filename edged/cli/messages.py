@@ -85,7 +85,9 @@ def event_line(event: dict[str, Any]) -> str:
     """An event as one line for people."""
     where = f"{event.get('stream', '')}"
     kind = event.get("kind", event.get("topic", ""))
-    facts = [f"{key}={event[key]}" for key in ("keyword", "domain", "state", "reason") if event.get(key)]
+    facts = [f"{key}={event[key]}" for key in ("keyword", "domain", "severity", "state", "reason") if event.get(key)]
+    if kind == "drift":
+        facts.append(f"{event['details']['state']} spreads={event['details']['spreads']:.1f}")
     if event.get("onset_s") is not None:
         facts.append(f"onset={event['onset_s']:.2f}s")
     if event.get("offset_s") is not None:

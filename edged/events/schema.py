@@ -13,6 +13,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
+from edged.flow import Severity
+
 SCHEMA_DIR = Path(__file__).parent / "schemas"
 HEARTBEAT_TOPIC = "edged.heartbeat"
 
@@ -104,9 +106,17 @@ class Detected(Journalled):
 
 
 class AnomalyEvent(Detected):
-    """The stream began, went on, or ceased to sound abnormal. Topic ``anomaly.<stream>``."""
+    """The stream began, went on, or ceased to sound abnormal, or its sound drifts. Topic ``anomaly.<stream>``.
 
-    kind: Literal["onset", "update", "cleared"]
+    Attributes:
+        kind: ``onset``, ``update`` and ``cleared`` of a sudden anomaly; ``drift`` for a change over hours that raises
+            no alarm: once when it sets in (``details.state`` is ``set in``, ``offset_s`` null) and once when it is
+            ``gone``, with ``details.spreads`` beyond the enrolled sound and ``onset_s`` since when.
+        severity: of the anomaly so far, from its peak and how long it has lasted; null for drift.
+    """
+
+    kind: Literal["onset", "update", "cleared", "drift"]
+    severity: Severity | None = None
     monitor: Literal["anomaly"] = "anomaly"
 
 
@@ -140,7 +150,12 @@ class StatusEvent(Journalled):
 
 
 class ScoreEvent(Published):
-    """The score of one segment: telemetry. Topic ``score.<stream>``."""
+    """The score of one segment: telemetry. Topic ``score.<stream>``.
+
+    Attributes:
+        input: ``ok``, or what was wrong with the input: nothing is decided by such a score.
+        discount: by how much the score was lowered for what the reference stream heard at the same time.
+    """
 
     kind: Literal["score"] = "score"
     stream: str
@@ -151,6 +166,8 @@ class ScoreEvent(Published):
     threshold: float
     domain: str
     bank: int = Field(ge=0)
+    input: str = "ok"
+    discount: float = 0.0
 
     @property
     def topic(self) -> str:

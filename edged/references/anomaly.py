@@ -78,7 +78,7 @@ def extended_bank(
     """
     fresh = fresh_clips(current.clips if current else (), clips)
     old_records = current.clips if current else ()
-    records = (*old_records, *(record_of(clip, domain) for clip, _ in fresh))
+    records = (*old_records, *(record_of(clip, domain, embeddings) for clip, embeddings in fresh))
     names = [spec.name for spec in bundle.manifest.representations]
     references = {name: _joined(current, name, fresh, len(old_records), domain) for name in names}
     if len(references[names[0]]) > MAX_ROWS:

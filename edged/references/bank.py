@@ -9,7 +9,7 @@ from typing import Any
 
 from edged.embed.bundle import Bundle
 from edged.errors import EnrolmentError, StateError
-from edged.flow import Embedding
+from edged.flow import Embedding, InputRange
 from edged.references.clips import Clip
 
 
@@ -20,6 +20,7 @@ class ClipRecord:
     Attributes:
         label: its domain (anomaly) or its keyword.
         enrolled_at: RFC 3339 UTC.
+        heard: what its samples were like, against which a deaf or hissing input is told; None where nobody looked.
     """
 
     name: str
@@ -27,12 +28,14 @@ class ClipRecord:
     label: str
     duration_s: float
     enrolled_at: str
+    heard: InputRange | None = None
 
 
-def record_of(clip: Clip, label: str) -> ClipRecord:
-    """The record of a clip enrolled now."""
+def record_of(clip: Clip, label: str, embeddings: Sequence[Embedding] = ()) -> ClipRecord:
+    """The record of a clip enrolled now, and cut into these segments."""
+    heard = InputRange.of(embedding.input for embedding in embeddings if embedding.input)
     now = datetime.now(timezone.utc).isoformat(timespec="seconds")
-    return ClipRecord(clip.name, clip.sha256, label, round(clip.duration_s, 3), now)
+    return ClipRecord(clip.name, clip.sha256, label, round(clip.duration_s, 3), now, heard)
 
 
 def fresh_clips(
@@ -76,4 +79,7 @@ def records_as_facts(records: tuple[ClipRecord, ...]) -> list[dict[str, Any]]:
 
 def records_of_facts(facts: Mapping[str, Any]) -> tuple[ClipRecord, ...]:
     """The reverse of `records_as_facts`."""
-    return tuple(ClipRecord(**record) for record in facts["clips"])
+    return tuple(
+        ClipRecord(**record | {"heard": InputRange(**heard) if (heard := record.get("heard")) else None})
+        for record in facts["clips"]
+    )

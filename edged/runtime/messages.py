@@ -55,7 +55,7 @@ def detection_event(
     }
     if detection.kind == "keyword":
         return KeywordEvent(keyword=detection.keyword, **facts), wall_ns
-    return AnomalyEvent(**facts), wall_ns
+    return AnomalyEvent(severity=detection.severity, **facts), wall_ns
 
 
 def score_event(scored: Scored, monitor: Monitor, clock: StreamClock, boot: str) -> ScoreEvent:
@@ -70,6 +70,8 @@ def score_event(scored: Scored, monitor: Monitor, clock: StreamClock, boot: str)
         threshold=scored.threshold,
         domain=scored.domain,
         bank=monitor.bank_version,
+        input=scored.input,
+        discount=scored.discount,
     )
 
 
