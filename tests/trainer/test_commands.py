@@ -10,9 +10,10 @@ from typer.testing import CliRunner
 
 import trainer.anomaly
 from edged.embed.bundle import load_bundle
+from edged.errors import UsageError
 from trainer.anomaly import AnomalyTrainingOptions
 from trainer.cli import app, main
-from trainer.commands.options import run_directory
+from trainer.commands.options import bundle_place, card_text, run_directory
 
 RUNNER = CliRunner()
 
@@ -51,6 +52,42 @@ def test_a_stopped_run_can_be_exported(tmp_path: Path) -> None:
     assert RUNNER.invoke(app, ["export", "--out", str(tmp_path / "exported"), *common]).exit_code == 0
     bundles = [load_bundle(tmp_path / name).manifest for name in ("trained", "exported")]
     assert bundles[0].files["model.onnx"] == bundles[1].files["model.onnx"]
+
+
+@pytest.mark.parametrize("command", ["anomaly", "keyword", "export"])
+def test_a_directory_of_other_files_is_not_replaced_by_a_bundle(tmp_path: Path, command: str) -> None:
+    """Writing a bundle empties its directory: --out with a folder of recordings deleted them, after the training."""
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "thesis.txt").write_text("all I have")
+    result = RUNNER.invoke(app, [command, "--out", str(tmp_path / "mine")])
+    assert isinstance(result.exception, UsageError)
+    assert "thesis.txt" in str(result.exception)
+    assert (tmp_path / "mine" / "thesis.txt").read_text() == "all I have"
+
+
+def test_places_of_bundles(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "file").write_text("")
+    (tmp_path / "old").mkdir()
+    (tmp_path / "old" / "manifest.json").write_text("{}")
+    (tmp_path / "link").symlink_to(tmp_path / "old")
+    for name in ("file", "link", "file/below"):
+        with pytest.raises(UsageError, match=name.partition("/")[0]):
+            bundle_place(tmp_path / name)
+    for name in ("old", "new", "new/below"):
+        assert bundle_place(tmp_path / name) == tmp_path / name
+    (tmp_path / "empty").mkdir()
+    monkeypatch.chdir(tmp_path / "empty")
+    assert run_directory(None, bundle_place(Path())) == tmp_path / "empty.run"
+
+
+def test_cards_are_texts(tmp_path: Path) -> None:
+    """A card that is not there, or no text, ended in a traceback."""
+    (tmp_path / "card.bin").write_bytes(b"\xff\xfe")
+    (tmp_path / "card.md").write_text("hänge es auf", encoding="utf-8")
+    assert (card_text(None), card_text(tmp_path / "card.md")) == ("", "hänge es auf")
+    for name in ("card.bin", "absent"):
+        with pytest.raises(UsageError, match=name):
+            card_text(tmp_path / name)
 
 
 @pytest.mark.parametrize(

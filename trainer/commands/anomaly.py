@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from trainer.commands.options import (
+    CardOption,
     DevicesOption,
     EpochsOption,
     NodesOption,
@@ -18,6 +19,8 @@ from trainer.commands.options import (
     ResumeOption,
     RunOption,
     SeedOption,
+    bundle_place,
+    card_text,
     run_directory,
 )
 
@@ -46,7 +49,7 @@ def anomaly(
     precision: PrecisionOption = "32-true",
     devices: DevicesOption = 1,
     num_nodes: NodesOption = 1,
-    card: Annotated[Path | None, typer.Option("--card", help="Text file that becomes the bundle's card.")] = None,
+    card: CardOption = None,
 ) -> None:
     """Train an embedder on normal machine sound and write a bundle that `edged` runs.
 
@@ -58,17 +61,18 @@ def anomaly(
 
     overrides = {"max_epochs": epochs, "synthetic_machines": synthetic}
     chosen = load_recipe(recipe, **{name: value for name, value in overrides.items() if value is not None})
+    place = bundle_place(out)
     options = AnomalyTrainingOptions(
-        out=out,
+        out=place,
         recipe=chosen,
-        run_directory=run_directory(run, out),
+        run_directory=run_directory(run, place),
         sources=Sources(data, noise, tuple(exclude or ())),
         seed=seed,
         resume=resume,
         precision=precision,
         devices=devices,
         num_nodes=num_nodes,
-        card=card.read_text(encoding="utf-8") if card else "",
+        card=card_text(card),
         progress=sys.stderr.isatty(),
     )
     bundle = train_anomaly(options)

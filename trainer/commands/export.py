@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from trainer.commands.options import OutOption, RecipeOption, RunOption, run_directory
+from trainer.commands.options import OutOption, RecipeOption, RunOption, bundle_place, run_directory
 
 
 def export(
@@ -16,7 +16,7 @@ def export(
     recipe: RecipeOption = "anomaly",
     run: RunOption = None,
     data: Annotated[
-        Path | None, typer.Option("--data", help="Keyword runs: recorded words for the background (data pack layout).")
+        Path | None, typer.Option("--data", help="Keyword runs: recorded words for the background [the run's own].")
     ] = None,
 ) -> None:
     """Write the bundle of a run that was stopped before its end, from its last checkpoint.
@@ -32,10 +32,11 @@ def export(
     from trainer.keyword_recipe import KeywordTrainingOptions, is_keyword_recipe
     from trainer.keyword_recipe import load_recipe as keyword_recipe
 
-    directory = run_directory(run, out)
+    place = bundle_place(out)
+    directory = run_directory(run, place)
     if is_keyword_recipe(recipe):
-        options = KeywordTrainingOptions(out=out, recipe=keyword_recipe(recipe), run_directory=directory, data=data)
+        options = KeywordTrainingOptions(out=place, recipe=keyword_recipe(recipe), run_directory=directory, data=data)
         bundle = export_general(options)
     else:
-        bundle = export_run(directory, out, anomaly_recipe(recipe))
+        bundle = export_run(directory, place, anomaly_recipe(recipe))
     typer.echo(f"{bundle.directory}: {bundle.label}", err=True)

@@ -8,7 +8,17 @@ from typing import Annotated
 
 import typer
 
-from trainer.commands.options import EpochsOption, OutOption, ResumeOption, RunOption, SeedOption, run_directory
+from trainer.commands.options import (
+    CardOption,
+    EpochsOption,
+    OutOption,
+    ResumeOption,
+    RunOption,
+    SeedOption,
+    bundle_place,
+    card_text,
+    run_directory,
+)
 
 
 def keyword(
@@ -31,7 +41,7 @@ def keyword(
     seed: SeedOption = 0,
     run: RunOption = None,
     resume: ResumeOption = False,
-    card: Annotated[Path | None, typer.Option("--card", help="Text file that becomes the bundle's card.")] = None,
+    card: CardOption = None,
 ) -> None:
     """Train an embedder for spoken words and write a bundle that `edged` runs.
 
@@ -44,16 +54,17 @@ def keyword(
     from trainer.keyword_recipe import KeywordTrainingOptions, load_recipe
 
     name = recipe or ("keyword" if shots is None else "keyword-thesis")
+    place = bundle_place(out)
     options = KeywordTrainingOptions(
-        out=out,
+        out=place,
         recipe=load_recipe(name, **({} if epochs is None else {"max_epochs": epochs})),
-        run_directory=run_directory(run, out),
+        run_directory=run_directory(run, place),
         data=data,
         shots=shots,
         background=background,
         seed=seed,
         resume=resume,
-        card=card.read_text(encoding="utf-8") if card else "",
+        card=card_text(card),
         progress=sys.stderr.isatty(),
     )
     bundle = train_keyword(options)
