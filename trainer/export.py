@@ -51,16 +51,17 @@ def export_onnx(
 
 
 def relative_error(network: nn.Module, path: Path, inputs: Mapping[str, Tensor]) -> float:
-    """Largest |onnx - torch| over all outputs, relative to the largest |torch| of that output."""
+    """Largest |onnx - torch| over all outputs, relative to the largest |torch| of that output; NaN if one holds NaN."""
     with torch.no_grad():
         expected = network.eval()(*inputs.values())
     expected = expected if isinstance(expected, tuple) else (expected,)
     session = ort.InferenceSession(str(path), providers=["CPUExecutionProvider"])
     actual = session.run(None, {name: value.numpy() for name, value in inputs.items()})
-    return max(
+    errors = [
         float(np.abs(a - e.numpy()).max() / max(float(e.abs().max()), 1e-12))
         for a, e in zip(actual, expected, strict=True)
-    )
+    ]
+    return float(np.max(errors))  # which NaN wins, unlike with Python's
 
 
 def parity_gate(network: nn.Module, path: Path, inputs: Mapping[str, Tensor]) -> dict[str, float]:
@@ -71,5 +72,6 @@ def parity_gate(network: nn.Module, path: Path, inputs: Mapping[str, Tensor]) ->
     """
     error = relative_error(network, path, inputs)
     if not error <= MAX_RELATIVE_ERROR:
-        raise BundleError(f"{path}: ONNX differs from torch by {error:.2e} relative (limit {MAX_RELATIVE_ERROR:.0e})")
+        message = f"ONNX differs from torch by {error:.2e} relative (limit {MAX_RELATIVE_ERROR:.0e})"
+        raise BundleError(message, fix="nan: the training diverged, lower learning_rate; else report it")
     return {"onnx_vs_torch_max_relative_error": error}
