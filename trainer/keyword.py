@@ -7,6 +7,7 @@ site:    see trainer/keyword_site.py
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -15,17 +16,18 @@ from typing import Any
 import lightning as pl
 import numpy as np
 from rich.progress import track
-from torch.utils.data import DataLoader
 
 from edged.embed.bundle import Bundle
-from edged.errors import UsageError
+from edged.errors import AudioError, UsageError
 from edged.features.keyword import KeywordSpec
 from trainer.checkpoints import LAST_CHECKPOINT, load_network
 from trainer.data.alignment import align_words
 from trainer.data.speech_corpus import Material, ordinary_speech, read_material, write_shard
-from trainer.data.speech_crops import SpeechCrops, diphone_classes, load_shards
+from trainer.data.speech_crops import diphone_classes, load_shards
+from trainer.files import storage, write_whole
+from trainer.keyword_batches import CropDataset, keyword_loader
 from trainer.keyword_bundle import Decision, embed_signal, write_keyword_bundle
-from trainer.keyword_recipe import GeneralRecipe, KeywordTrainingOptions
+from trainer.keyword_recipe import GeneralRecipe, KeywordTrainingOptions, as_trained
 from trainer.keyword_site import train_site
 from trainer.losses.running_speech import RunningSpeechObjective
 from trainer.models.speech_trunk import SpeechTrunk
@@ -34,16 +36,20 @@ from trainer.training import fit
 
 ALIGNED_SHARE = 0.66
 STAGES = ("first", "second", "third")
+MADE_OF = "made_of.json"
+"""What the shards beside it were made of."""
 
 
 def train_keyword(options: KeywordTrainingOptions) -> Bundle:
     """Train and write the bundle.
 
     Raises:
-        UsageError: nothing to learn from, or a run directory that is taken.
+        UsageError: nothing to learn from, folders that the recipe has no use for, or a run directory that is taken.
         AudioError: recordings that cannot be used.
         BundleError: the exported network differs from the trained one.
+        StorageError: the run directory cannot be written.
     """
+    options.require_used_sources()
     RunDirectory.open(options.run_directory, options.config(), resume=options.resume)
     pl.seed_everything(options.seed, workers=True, verbose=False)
     if isinstance(options.recipe, GeneralRecipe):
@@ -53,9 +59,7 @@ def train_keyword(options: KeywordTrainingOptions) -> Bundle:
 
 def train_general(options: KeywordTrainingOptions, recipe: GeneralRecipe) -> Bundle:
     """An embedder for words that come later."""
-    material = read_material(options.data)
-    if not material.engines and not material.clips:
-        raise UsageError("no speech to learn from", fix="apt install espeak-ng flite, or give --data")
+    material = speech_material(options.data)
     run = GeneralRun(options, recipe, KeywordSpec(), SpeechTrunk(recipe.width))
     shards = run.corpus("corpus", recipe.shards, material)
     objective = run.objective(shards, len(material.classes))
@@ -76,16 +80,32 @@ def export_general(options: KeywordTrainingOptions) -> Bundle:
     Raises:
         UsageError: no checkpoint, or one of another recipe's network; no speech for the background.
     """
+    options = as_trained(options)
     recipe = options.recipe
     if not isinstance(recipe, GeneralRecipe):
         raise UsageError("only runs of a general recipe can be exported", fix="train a site's own words again")
     stages = [options.run_directory / name for name in reversed(STAGES)]
     run = GeneralRun(options, recipe, KeywordSpec(), SpeechTrunk(recipe.width))
     load_network(run.network, next((s for s in stages if (s / LAST_CHECKPOINT).is_file()), options.run_directory))
-    material = read_material(options.data)
+    return run.bundle(speech_material(options.data))
+
+
+def speech_material(data: Path | None) -> Material:
+    """Recordings and synthesisers; there is speech among them.
+
+    Raises:
+        AudioError: no such directory, or nothing in it where recordings are looked for.
+        UsageError: no recorded words and no synthesiser.
+    """
+    if data is not None and not data.is_dir():
+        raise AudioError(f"{data}: no such directory", fix="name a folder in the layout of the data pack")
+    material = read_material(data)
+    if data is not None and not material.clips and not material.noises:
+        fix = "words go to speech/gsc/WORD/*.wav, noises to noise/*/*.ogg"
+        raise AudioError(f"{data}: no recordings in the layout of the data pack", fix=fix)
     if not material.engines and not material.clips:
-        raise UsageError("no speech for the background", fix="apt install espeak-ng flite, or give --data")
-    return run.bundle(material)
+        raise UsageError("no speech to learn from", fix="apt install espeak-ng flite, or give --data")
+    return material
 
 
 @dataclass(frozen=True)
@@ -98,15 +118,27 @@ class GeneralRun:
     network: SpeechTrunk
 
     def corpus(self, name: str, n_shards: int, material: Material) -> list[Path]:
-        """The shards of one corpus; those that are there already are kept."""
+        """The shards of one corpus; those that are there already, made of the same, are kept."""
         folder = self.options.run_directory / name
-        folder.mkdir(parents=True, exist_ok=True)
         paths = [folder / f"{index:04d}.npz" for index in range(n_shards)]
-        missing = [path for path in paths if not path.is_file()]
-        for path in track(missing, description=name, disable=not self.options.progress):
-            rng = np.random.default_rng((self.options.seed, int(path.stem), len(name)))
-            write_shard(path, rng, material, self.spec, self.recipe.scenes_per_shard)
+        with storage(folder):
+            self._forget_others(folder, material)
+            missing = [path for path in paths if not path.is_file()]
+            for path in track(missing, description=name, disable=not self.options.progress):
+                rng = np.random.default_rng((self.options.seed, int(path.stem), len(name)))
+                write_shard(path, rng, material, self.spec, self.recipe.scenes_per_shard)
         return paths
+
+    def _forget_others(self, folder: Path, material: Material) -> None:
+        """A start that ended before its first checkpoint binds nobody, so its shards may be of another seed or data."""
+        facts = {"seed": self.options.seed, "data": str(self.options.data), "engines": list(material.engines)}
+        facts |= {"words": {word: len(clips) for word, clips in sorted(material.clips.items())}}
+        facts |= {"noises": len(material.noises), "scenes_per_shard": self.recipe.scenes_per_shard}
+        content, note = json.dumps(facts, indent=1).encode(), folder / MADE_OF
+        is_same = note.read_bytes() == content if note.is_file() else self.options.resume
+        for path in () if is_same else folder.glob("*.npz"):
+            path.unlink()
+        write_whole(note, content)
 
     def objective(self, shards: Sequence[Path], n_words: int) -> RunningSpeechObjective:
         """The loss, with the diphones of the corpus."""
@@ -128,14 +160,15 @@ class GeneralRun:
         rate_factor: float = 1.0,
     ) -> None:
         """Train on shards."""
-        recipe, seed = self.recipe, self.options.seed + len(name)
+        recipe, seed = self.recipe, self.options.seed
         self.network.train()
         objective.train()
-        crops = SpeechCrops(load_shards(shards), recipe.crop_frames, recipe.batch_size, recipe.batches_per_epoch, seed)
+        n_crops = recipe.batch_size * recipe.batches_per_epoch
+        crops = CropDataset(load_shards(shards), recipe.crop_frames, n_crops, (seed, STAGES.index(name)))
         fit(
             self.network,
             objective,
-            DataLoader(crops, batch_size=None),
+            keyword_loader(crops, recipe.batch_size, seed, self.options.accelerator),
             self.options.settings(name, epochs, rate_factor),
             resume_from=self.options.checkpoint(name),
         )

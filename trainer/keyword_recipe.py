@@ -2,28 +2,38 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-import yaml
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
-from edged.errors import ConfigError
+from edged.errors import ConfigError, UsageError
 from trainer.checkpoints import latest_checkpoint
 from trainer.losses.tacos import ScaleRule
+from trainer.recipe_files import RECIPES, read_fields, recipe_names
+from trainer.run_directory import CONFIG
 from trainer.training import TrainingSettings
 
-RECIPES = Path(__file__).parent / "recipes"
+KINDS = ("general", "site")
 
 
 class _Recipe(BaseModel):
+    """What both kinds share.
+
+    Attributes:
+        ema_decay: of the moving average of the weights that is exported in their place; 0 exports the weights.
+        background_s: length of the ordinary speech that distances are measured against.
+    """
+
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     max_epochs: int = Field(default=10, ge=1)
     batch_size: int = Field(default=32, ge=1)
     learning_rate: float = Field(default=1e-3, gt=0.0)
     constant_rate: bool = False
+    ema_decay: float = Field(default=0.0, ge=0.0, lt=1.0)
     background_s: float = Field(default=90.0, gt=1.0)
 
 
@@ -38,7 +48,6 @@ class GeneralRecipe(_Recipe):
         restart_epochs: more of them on both, with warm-up and decay once more, at half the learning rate.
         reversed_share: of crops that are played backwards.
         diphones: how many of the most frequent pairs of phones are classes.
-        background_s: length of the ordinary speech that distances are measured against.
     """
 
     kind: Literal["general"] = "general"
@@ -107,7 +116,25 @@ class KeywordTrainingOptions:
         """What results depend on, for the run directory."""
         sources = {"data": self.data, "shots": self.shots, "background": self.background}
         paths = {name: str(path) if path else None for name, path in sources.items()}
-        return {"recipe": self.recipe.model_dump(mode="json"), "seed": self.seed, **paths}
+        fields = self.recipe.model_dump(mode="json")
+        if not self.recipe.ema_decay:
+            fields.pop("ema_decay")  # runs that began before there was such a field go on
+        return {"recipe": fields, "seed": self.seed, **paths}
+
+    def require_used_sources(self) -> None:
+        """Refuse folders that this kind of embedder does not learn from.
+
+        Raises:
+            UsageError: some are given.
+        """
+        if isinstance(self.recipe, GeneralRecipe):
+            given, fix = self.shots or self.background, "take a site's recipe, as keyword-thesis, or leave them out"
+            unused = "--shots and --background are for an embedder of these words alone"
+        else:
+            given, fix = self.data, "leave it out, or take a general recipe without --shots"
+            unused = "--data is for a general embedder"
+        if given:
+            raise UsageError(unused, fix=fix)
 
     def checkpoint(self, name: str) -> Path | None:
         """Where a stage of the run goes on, if it does; a finished one is only loaded."""
@@ -121,21 +148,39 @@ class KeywordTrainingOptions:
             learning_rate=self.recipe.learning_rate * rate_factor,
             constant_rate=self.recipe.constant_rate,
             gradient_clip_norm=5.0,
+            ema_decay=self.recipe.ema_decay,
             seed=self.seed,
             accelerator=self.accelerator,
             progress=self.progress,
         )
 
 
+def as_trained(options: KeywordTrainingOptions) -> KeywordTrainingOptions:
+    """The options with the recipe and the seed that a run was begun with, and with its data where none is given.
+
+    Raises:
+        ConfigError: the run's configuration is damaged.
+    """
+    path = options.run_directory / CONFIG
+    if not path.is_file():
+        return options
+    run = read_fields(path)
+    data = options.data or (Path(str(run["data"])) if run.get("data") else None)
+    recipe = _parsed(path, run["recipe"]) if isinstance(run.get("recipe"), dict) else options.recipe
+    return replace(options, recipe=recipe, seed=int(run.get("seed", options.seed)), data=data)
+
+
 def is_keyword_recipe(name: str) -> bool:
     """Whether a recipe's name or file is one of a keyword embedder: those name their kind.
+
+    Raises:
+        ConfigError: the file cannot be read.
 
     >>> is_keyword_recipe("keyword"), is_keyword_recipe("anomaly")
     (True, False)
     """
-    path = Path(name) if name.endswith((".yaml", ".yml")) else RECIPES / f"{name}.yaml"
-    fields = yaml.safe_load(path.read_text(encoding="utf-8")) if path.is_file() else None
-    return isinstance(fields, dict) and fields.get("kind") in {"general", "site"}
+    path = _place(name)
+    return path.is_file() and read_fields(path).get("kind") in KINDS
 
 
 def load_recipe(name: str, **overrides: object) -> KeywordRecipe:
@@ -144,14 +189,22 @@ def load_recipe(name: str, **overrides: object) -> KeywordRecipe:
     Raises:
         ConfigError: no such recipe, or a field that does not exist or fit.
     """
-    path = Path(name) if name.endswith((".yaml", ".yml")) else RECIPES / f"{name}.yaml"
+    path = _place(name)
     if not path.is_file():
-        known = ", ".join(sorted(p.stem for p in RECIPES.glob("keyword*.yaml")))
-        raise ConfigError(f"no recipe '{name}'", fix=f"one of {known}, or a YAML file")
-    fields = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+        raise ConfigError(f"no recipe '{name}'", fix=f"one of {', '.join(recipe_names('keyword'))}, or a YAML file")
+    return _parsed(path, read_fields(path) | overrides)
+
+
+def _place(name: str) -> Path:
+    return Path(name) if name.endswith((".yaml", ".yml")) else RECIPES / f"{name}.yaml"
+
+
+def _parsed(path: Path, fields: Mapping[str, Any]) -> KeywordRecipe:
+    if fields.get("kind") not in KINDS:
+        raise ConfigError(f"{path}: not of a keyword embedder", fix="add kind: general, or kind: site")
     adapter: TypeAdapter[KeywordRecipe] = TypeAdapter(Annotated[KeywordRecipe, Field(discriminator="kind")])
     try:
-        return adapter.validate_python(fields | overrides)
+        return adapter.validate_python(dict(fields))
     except ValidationError as error:
         problems = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())
-        raise ConfigError(f"{path}: {problems}") from error
+        raise ConfigError(f"{path}: {problems}", fix="correct the named fields") from error

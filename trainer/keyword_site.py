@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from torch.utils.data import DataLoader
+from torch import nn
 
 from edged.embed.bundle import Bundle
 from edged.errors import AudioError, UsageError
@@ -20,6 +20,7 @@ from edged.features.keyword import KeywordFrames, KeywordSpec
 from edged.flow import SAMPLE_RATE_HZ, Float32Array
 from trainer.data.keyword_segments import SegmentCutter, SegmentDataset, labelled_segments
 from trainer.data.keywords import WordClip, read_recordings, read_word_folders
+from trainer.keyword_batches import EveryEpoch, keyword_loader
 from trainer.keyword_bundle import Decision, embed_signal, write_keyword_bundle
 from trainer.keyword_recipe import KeywordTrainingOptions, SiteRecipe
 from trainer.losses.segment_objective import SegmentObjective
@@ -38,7 +39,8 @@ def train_site(options: KeywordTrainingOptions, recipe: SiteRecipe) -> Bundle:
         AudioError: clips that cannot be used.
     """
     if options.shots is None or options.background is None:
-        raise UsageError("a site's embedder needs --shots DIR and --background DIR")
+        fix = "name a folder of clips per word, and one of recordings without them"
+        raise UsageError("a site's embedder needs --shots DIR and --background DIR", fix=fix)
     spec = KeywordSpec(context_left_frames=CONTEXT_FRAMES, context_right_frames=CONTEXT_FRAMES)
     clips, background = list(read_word_folders(options.shots)), read_recordings(options.background)
     dataset, n_classes, n_positions = training_set(clips, background, recipe, spec, options.seed)
@@ -51,23 +53,37 @@ def train_site(options: KeywordTrainingOptions, recipe: SiteRecipe) -> Bundle:
         scale_rule=recipe.scale_rule,
         unit_centres=True,
     )
-    loader = DataLoader(dataset, recipe.batch_size, shuffle=True, drop_last=False)
+    loader = keyword_loader(EveryEpoch(dataset), recipe.batch_size, options.seed, options.accelerator)
     settings = options.settings("site", recipe.max_epochs)
     fit(network, SegmentObjective(loss, spec.silence), loader, settings, resume_from=options.checkpoint("site"))
     network = network.cpu().eval()
-    speech = np.concatenate([embed_signal(network, samples, spec) for samples in background])
     words = sorted({clip.word for clip in clips})
     return write_keyword_bundle(
         options.out,
         network,
         spec,
-        speech[: int(recipe.background_s * SAMPLE_RATE_HZ / spec.hop_samples)],
+        background_rows(network, background, spec, recipe.background_s),
         bundle_id="keyword-site",
         version=options.version,
         decision=Decision(),
         training={"recipe": recipe.model_dump(mode="json"), "words": words, "seed": options.seed},
         card=options.card,
     )
+
+
+def background_rows(
+    network: nn.Module, background: Sequence[Float32Array], spec: KeywordSpec, duration_s: float
+) -> Float32Array:
+    """Embeddings of the first `duration_s` of the recordings: (n_frames, dim). What lies beyond is not embedded."""
+    n_wanted = int(duration_s * SAMPLE_RATE_HZ / spec.hop_samples)
+    parts: list[Float32Array] = []
+    for samples in background:
+        n_missing = n_wanted - sum(map(len, parts))
+        if n_missing <= 0:
+            break
+        beyond = n_missing + 2 * CONTEXT_FRAMES  # the last frames see what follows them
+        parts.append(embed_signal(network, samples[: beyond * spec.hop_samples], spec))
+    return np.concatenate(parts)[:n_wanted]
 
 
 def training_set(

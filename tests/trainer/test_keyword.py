@@ -1,22 +1,40 @@
 """`edged-train keyword` from end to end, small: both kinds of embedder become bundles that the runtime loads."""
 
+import signal
 from dataclasses import replace
 
 import numpy as np
 import pytest
 import soundfile as sf
+import torch
 
 from edged.embed.bundle import load_bundle
 from edged.embed.onnx import OnnxEmbedder
-from edged.errors import ConfigError, UsageError
+from edged.errors import AudioError, ConfigError, UsageError
+from edged.features.keyword import KeywordSpec
 from edged.pipeline import embed_signal
+from trainer.data.speech_corpus import write_shard
 from trainer.data.speech_synth import available_engines
 from trainer.evaluate.spotting import Spoken, Spotted, at_limit, best_f1, matched, operating_points
-from trainer.keyword import export_general, train_keyword
+from trainer.interruption import TrainingStopped
+from trainer.keyword import STAGES, GeneralRun, export_general, speech_material, train_keyword
+from trainer.keyword_batches import CropDataset
 from trainer.keyword_bundle import embed_signal as embed_in_torch
 from trainer.keyword_recipe import GeneralRecipe, KeywordTrainingOptions, SiteRecipe, load_recipe
+from trainer.keyword_site import background_rows
+from trainer.losses.running_speech import RunningSpeechObjective
+from trainer.losses.segment_objective import SegmentObjective
+from trainer.models.speech_trunk import SpeechTrunk
+from trainer.models.temporal_resnet import TemporalResNet
 
 RNG = np.random.default_rng(0)
+TINY = GeneralRecipe(
+    width=8, shards=1, scenes_per_shard=4, first_epochs=1, max_epochs=1, batches_per_epoch=2, batch_size=2,
+    crop_frames=64, diphones=50, background_s=3.0,
+)  # fmt: skip
+NEEDS_SPEECH = pytest.mark.skipif(
+    "espeak-ng" not in available_engines(), reason="espeak-ng is not installed: apt install espeak-ng"
+)
 
 
 def options_of(tmp_path, recipe, **more):
@@ -35,7 +53,9 @@ def check_bundle(directory):
     return bundle
 
 
-def test_an_embedder_of_one_site(tmp_path):
+@pytest.fixture
+def site(tmp_path):
+    """Two clips of each of two words, and a recording without them."""
     for word, pitch in (("up", 0.1), ("down", 0.3)):
         (tmp_path / "shots" / word).mkdir(parents=True)
         for take in range(2):
@@ -43,30 +63,162 @@ def test_an_embedder_of_one_site(tmp_path):
             sf.write(tmp_path / "shots" / word / f"{take}.wav", np.pad(sound, 3000), 16_000)
     (tmp_path / "talk").mkdir()
     sf.write(tmp_path / "talk" / "noise.wav", RNG.standard_normal(24_000) * 0.05, 16_000)
+    return {"shots": tmp_path / "shots", "background": tmp_path / "talk"}
+
+
+def stopped_and_resumed(monkeypatch, objective, step, options):
+    """The bundle of a run that is stopped after a step and resumed."""
+    forward, steps = objective.forward, iter(range(1, 1000))
+
+    def interrupted(self, network, batch):
+        if next(steps) == step:
+            signal.raise_signal(signal.SIGINT)
+        return forward(self, network, batch)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(objective, "forward", interrupted)
+        with pytest.raises(TrainingStopped):
+            train_keyword(options)
+    return train_keyword(replace(options, resume=True))
+
+
+def test_a_site_s_run_goes_on_from_any_step(site, tmp_path, monkeypatch):
+    """Shuffled anew by whatever the generators held, a resumed epoch saw some segments twice and others never."""
+    recipe = SiteRecipe(max_epochs=2, batch_size=32, n_centres=2, width=2)
+    whole = train_keyword(replace(options_of(tmp_path, recipe, **site), run_directory=tmp_path / "whole"))
+    options = replace(options_of(tmp_path, recipe, **site), out=tmp_path / "resumed")
+    resumed = stopped_and_resumed(monkeypatch, SegmentObjective, 3, options)
+    assert resumed.manifest.files["model.onnx"] == whole.manifest.files["model.onnx"]
+
+
+@pytest.fixture
+def spoken_once(monkeypatch):
+    """The same shards for every run: what espeak-ng says depends on what it said before in the process."""
+    written = {}
+
+    def write_once(path, *arguments):
+        if path.name not in written:
+            write_shard(path, *arguments)
+            written[path.name] = path.read_bytes()
+        path.write_bytes(written[path.name])
+
+    monkeypatch.setattr("trainer.keyword.write_shard", write_once)
+
+
+@NEEDS_SPEECH
+@pytest.mark.parametrize("step", [2, 4])
+@pytest.mark.usefixtures("spoken_once")
+def test_a_general_run_goes_on_from_any_step(tmp_path, monkeypatch, step):
+    """Resumed runs began again with the crops of the first epoch."""
+    recipe = TINY.model_copy(update={"first_epochs": 2, "batches_per_epoch": 3})
+    whole = train_keyword(replace(options_of(tmp_path, recipe), run_directory=tmp_path / "whole"))
+    options = replace(options_of(tmp_path, recipe), out=tmp_path / "resumed")
+    resumed = stopped_and_resumed(monkeypatch, RunningSpeechObjective, step, options)
+    assert resumed.manifest.files["model.onnx"] == whole.manifest.files["model.onnx"]
+
+
+def test_crops_differ_from_epoch_to_epoch_and_from_stage_to_stage():
+    """The third stage began with the crops of the first: both names have five letters."""
+    frames = np.arange(600, dtype=np.float16)[:, None]
+    labels = dict.fromkeys(("phone", "neighbour", "second_half", "word", "position"), np.arange(600, dtype=np.int16))
+    shards = [{"frames": frames, **labels}, {"frames": frames[:64], **{n: v[:64] for n, v in labels.items()}}]
+    places = {}
+    for stage in range(len(STAGES)):
+        crops = CropDataset(shards, 64, 20, (0, stage))
+        for epoch in range(2):
+            drawn = [crops[epoch, index] for index in range(len(crops))]
+            assert all(torch.equal(crop["frames"][:, 0].long(), crop["phone"]) for crop in drawn)
+            places[stage, epoch] = tuple(int(crop["word"][0]) for crop in drawn)
+    assert len(set(places.values())) == 6
+    with pytest.raises(ConfigError, match="holds no crop of 65"):
+        CropDataset(shards, 65, 20, (0, 0))
+
+
+@NEEDS_SPEECH
+def test_shards_of_another_seed_are_not_kept(tmp_path):
+    """A start that was stopped before its first checkpoint left its shards to the next one, whatever they held."""
+
+    def shard(seed):
+        options = options_of(tmp_path, TINY, seed=seed)
+        run = GeneralRun(options, TINY, KeywordSpec(), SpeechTrunk(8))
+        (path,) = run.corpus("corpus", 1, speech_material(None))
+        return path.stat().st_mtime_ns, np.load(path)["frames"]
+
+    first, again, other = shard(0), shard(0), shard(1)
+    assert first[0] == again[0]
+    assert not np.array_equal(first[1], other[1])
+
+
+def test_folders_that_nothing_is_learned_from_are_refused(site, tmp_path):
+    """They were ignored without a word: an embedder of synthetic speech alone came of a misspelt --data."""
+    with pytest.raises(UsageError, match="--shots"):
+        train_keyword(options_of(tmp_path, TINY, shots=site["shots"]))
+    with pytest.raises(UsageError, match="--data"):
+        train_keyword(options_of(tmp_path, SiteRecipe(), data=tmp_path, **site))
+    with pytest.raises(AudioError, match="no such directory"):
+        train_keyword(options_of(tmp_path, TINY, data=tmp_path / "absent"))
+    with pytest.raises(AudioError, match="layout of the data pack"):
+        train_keyword(options_of(tmp_path, TINY, data=tmp_path))
+
+
+def test_only_as_much_background_is_embedded_as_is_kept(monkeypatch):
+    """An hour of it took the memory of an hour's activations, for a minute and a half of rows."""
+    spec = KeywordSpec(context_left_frames=16, context_right_frames=16)
+    network = TemporalResNet(crop=(16, 16), width=2).eval()
+    background = [(RNG.standard_normal(n) * 0.05).astype(np.float32) for n in (40_000, 64_000, 500)]
+    whole = np.concatenate([embed_in_torch(network, samples, spec) for samples in background])
+    np.testing.assert_allclose(background_rows(network, background, spec, 4.0), whole[:250], atol=1e-6)
+    np.testing.assert_allclose(background_rows(network, background, spec, 60.0), whole, atol=1e-6)
+    lengths = []
+
+    def noted(_network, samples, _spec):
+        lengths.append(len(samples))
+        return whole[: len(samples) // 256]
+
+    monkeypatch.setattr("trainer.keyword_site.embed_signal", noted)
+    background_rows(network, background, spec, 4.0)
+    assert lengths[0] == 40_000
+    assert lengths[1] < 45_000
+
+
+def test_an_embedder_of_one_site(site, tmp_path):
     recipe = SiteRecipe(max_epochs=1, batch_size=32, n_centres=2, width=2)
     with pytest.raises(UsageError, match="--background"):
         train_keyword(options_of(tmp_path, recipe, shots=tmp_path / "shots"))
-    train_keyword(options_of(tmp_path, recipe, shots=tmp_path / "shots", background=tmp_path / "talk"))
+    train_keyword(options_of(tmp_path, recipe, **site))
     bundle = check_bundle(tmp_path / "bundle")
     assert bundle.manifest.training["words"] == ["down", "up"]
-    given = {"shots": tmp_path / "shots", "background": tmp_path / "talk"}
     with pytest.raises(UsageError, match="holds a run already"):
-        train_keyword(options_of(tmp_path, recipe, **given))
-    resumed = train_keyword(options_of(tmp_path, recipe, resume=True, **given))
+        train_keyword(options_of(tmp_path, recipe, **site))
+    resumed = train_keyword(options_of(tmp_path, recipe, resume=True, **site))
     assert resumed.manifest.files["model.onnx"] == bundle.manifest.files["model.onnx"]
 
 
-@pytest.mark.skipif("espeak-ng" not in available_engines(), reason="espeak-ng is not installed: apt install espeak-ng")
+@NEEDS_SPEECH
 def test_a_general_embedder_of_synthetic_speech(tmp_path):
-    recipe = GeneralRecipe(
-        width=8, shards=1, scenes_per_shard=4, first_epochs=1, max_epochs=1, batches_per_epoch=2, batch_size=2,
-        crop_frames=64, diphones=50, background_s=3.0,
-    )  # fmt: skip
-    train_keyword(options_of(tmp_path, recipe))
+    train_keyword(options_of(tmp_path, TINY, seed=3))
     bundle = check_bundle(tmp_path / "bundle")
     assert bundle.manifest.training["synthesisers"][0] == "espeak-ng"
-    again = export_general(replace(options_of(tmp_path, recipe), out=tmp_path / "exported"))
+    again = export_general(replace(options_of(tmp_path, TINY), out=tmp_path / "exported"))
     assert again.manifest.files["model.onnx"] == bundle.manifest.files["model.onnx"]
+    assert again.manifest.training == bundle.manifest.training  # the seed was that of the export, not of the run
+
+
+@NEEDS_SPEECH
+@pytest.mark.usefixtures("spoken_once")
+def test_the_moving_average_is_exported_where_the_recipe_asks_for_it(tmp_path):
+    options = options_of(tmp_path, TINY.model_copy(update={"ema_decay": 0.9}))
+    assert options.settings("first", 1).ema_decay == 0.9
+    averaged = train_keyword(options)
+    again = export_general(replace(options, out=tmp_path / "exported"))
+    plain = train_keyword(replace(options_of(tmp_path, TINY), run_directory=tmp_path / "plain"))
+    models = [bundle.manifest.files["model.onnx"] for bundle in (averaged, again, plain)]
+    assert models[0] == models[1] != models[2]
+
+
+def test_runs_that_began_without_an_average_go_on(tmp_path):
+    assert "ema_decay" not in options_of(tmp_path, TINY).config()["recipe"]
+    assert load_recipe("keyword").ema_decay == load_recipe("keyword-thesis").ema_decay == 0.0
 
 
 def test_exporting_needs_a_checkpoint_of_a_general_run(tmp_path):
@@ -77,10 +229,8 @@ def test_exporting_needs_a_checkpoint_of_a_general_run(tmp_path):
 
 
 def test_the_shipped_bundle_is_chunked_exactly_as_one_pass():
-    from trainer.models.speech_trunk import SpeechTrunk
-
     network = SpeechTrunk(width=8, dim=4).eval()
-    from edged.features.keyword import FRAMES, KeywordFeatures, KeywordSpec
+    from edged.features.keyword import FRAMES, KeywordFeatures
     from edged.flow import Block
 
     spec, signal = KeywordSpec(), (RNG.standard_normal(20_000) * 0.05).astype(np.float32)
@@ -88,8 +238,6 @@ def test_the_shipped_bundle_is_chunked_exactly_as_one_pass():
     features = KeywordFeatures(spec)
     segments = features.push(Block(0, signal)) + features.flush()
     whole = embed_in_torch(network, signal, spec)
-    import torch
-
     from trainer.keyword_bundle import UnitRows
 
     with torch.no_grad():
@@ -104,6 +252,15 @@ def test_recipes():
         load_recipe("nonsense")
     with pytest.raises(ConfigError, match="max_epochs"):
         load_recipe("keyword", max_epochs=0)
+
+
+@pytest.mark.parametrize("content", [b"kind: [site", b"- a", b"kind: s\xefte", b"", b"max_epochs: 3", b"kind: [site]"])
+def test_files_that_are_no_recipes_are_refused(tmp_path, content):
+    """YAML that is broken, or holds a list, ended in a traceback."""
+    path = tmp_path / "mine.yaml"
+    path.write_bytes(content)
+    with pytest.raises(ConfigError, match=r"mine\.yaml"):
+        load_recipe(str(path))
 
 
 def test_event_scores():
