@@ -114,6 +114,7 @@ class Segment:
         features: the model's inputs by name, without batch axis, and arrays that are scored as they are.
         epoch: life of the stream's clock.
         input: what its samples are like, where the front end looks at that.
+        samples: float32, what it was made of (fewer than a segment's where they were repeated), for explanations.
     """
 
     sample_start: int
@@ -121,6 +122,7 @@ class Segment:
     features: Mapping[str, Float32Array]
     epoch: int = 0
     input: InputFacts | None = None
+    samples: Float32Array | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,7 @@ import numpy as np
 from edged.assembly import Assembly
 from edged.capture.files import blocks_of_file
 from edged.errors import AudioError
+from edged.explain.onset import judged
 from edged.flow import SAMPLE_RATE_HZ, Block, Detection, Outcome, Scored, Segment
 from edged.pipeline import Monitor
 
@@ -33,8 +34,8 @@ def judge_blocks(blocks: Iterable[Block], monitor: Monitor, assembly: Assembly) 
     embedder = assembly.embedder(monitor.bundle)
 
     def outcomes(segments: list[Segment]) -> Iterator[Outcome]:
-        for embedding in embedder.embed(segments):
-            yield monitor.accept(embedding)
+        for segment, embedding in zip(segments, embedder.embed(segments), strict=True):
+            yield judged(monitor, segment, embedding, embedder)
 
     for block in blocks:
         yield from outcomes(monitor.push(block))

@@ -139,6 +139,7 @@ class AnomalyMonitor(_FrontHalf):
     def __init__(self, stream: str, bundle: Bundle, settings: AnomalySettings, bank: AnomalyBank | None = None) -> None:
         spec = anomaly_spec(bundle)
         super().__init__(stream, bundle, AnomalyFeatures(spec))
+        self.spec = spec
         self._settings = settings
         self._limits = InputLimits(deaf_below_db=settings.deaf_below_db, hiss_beyond_db=settings.hiss_beyond_db)
         self._decider = AnomalyDecider(_hysteresis_settings(settings, spec), _drift_settings(settings, spec))
@@ -146,6 +147,11 @@ class AnomalyMonitor(_FrontHalf):
         self._far: tuple[Excesses, float] | None = None
         self._normal = NormalScores()
         self.use_bank(bank)
+
+    @property
+    def bank(self) -> AnomalyBank | None:
+        """The references in use."""
+        return self._bank
 
     @property
     def bank_version(self) -> int:

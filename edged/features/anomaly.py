@@ -141,7 +141,7 @@ class AnomalyFeatures:
         if self._end > self.covered_until and len(samples):
             samples = samples[-self.spec.segment_samples :]
             features = segment_features(samples, self.spec)
-            tail = [Segment(self._end - len(samples), self._end, features, self._epoch, input_facts(samples))]
+            tail = [Segment(self._end - len(samples), self._end, features, self._epoch, input_facts(samples), samples)]
         self.reset(self._end, self._epoch)
         return tail
 
@@ -151,7 +151,7 @@ class AnomalyFeatures:
         samples = self._buffer[offset : offset + spec.segment_samples]
         frames = self._frames[: spec.n_frames]
         features, facts = _features(samples, frames, spec), input_facts(samples)
-        segment = Segment(start, start + spec.segment_samples, features, self._epoch, facts)
+        segment = Segment(start, start + spec.segment_samples, features, self._epoch, facts, samples)
         self.covered_until = segment.sample_end
         self._has_segment = True
         self._next_start += spec.hop_samples
@@ -190,18 +190,37 @@ def repeat_to_length(samples: Float32Array, n_samples: int) -> Float32Array:
 
 def _features(samples: Float32Array, frames: Float32Array, spec: AnomalySpec) -> dict[str, Float32Array]:
     """Arrays of one segment from its samples (segment_samples,) and magnitude frames (n_frames, n_bins)."""
+    return features_of(frames, segment_spectrum(samples) if "spectrum" in spec.inputs else None, spec)
+
+
+def features_of(frames: Float32Array, spectrum: Float32Array | None, spec: AnomalySpec) -> dict[str, Float32Array]:
+    """All arrays of one segment from what its samples were transformed to.
+
+    Args:
+        frames: float32 (n_frames, n_bins), STFT magnitudes.
+        spectrum: float32 (segment_samples // 2,) of `segment_spectrum`; needed when the spec names it as an input.
+    """
     window_norm = np.float32(np.linalg.norm(hann(spec.n_fft)))
     level = _level(frames, spec) / window_norm
     relative = frames / (level * window_norm)
     features: dict[str, Float32Array] = {}
     if "spectrogram" in spec.inputs:
         features["spectrogram"] = temporal_mean_removed(_high_passed(relative, spec.cutoff_hz, spec.n_fft))
-    if "spectrum" in spec.inputs:
-        features["spectrum"] = _high_passed(segment_spectrum(samples) / level, spec.cutoff_hz, spec.segment_samples)
+    if spectrum is not None and "spectrum" in spec.inputs:
+        features["spectrum"] = _high_passed(spectrum / level, spec.cutoff_hz, spec.segment_samples)
     if spec.statistics or "log_mel" in spec.inputs:
-        weights = mel_weights(spec.n_mels, spec.n_fft, SAMPLE_RATE_HZ, spec.mel_fmin_hz, spec.mel_fmax_hz)
-        features |= _band_features(log_mel(np.square(relative), weights, spec.floor_db), spec)
+        features |= _band_features(_bands_db(relative, spec), spec)
     return features
+
+
+def bands_of(frames: Float32Array, spec: AnomalySpec) -> Float32Array:
+    """Log-mel spectrogram of STFT magnitudes relative to their level: (n_frames, n_bins) -> (n_frames, n_mels), dB."""
+    return _bands_db(frames / _level(frames, spec), spec)
+
+
+def _bands_db(relative: Float32Array, spec: AnomalySpec) -> Float32Array:
+    weights = mel_weights(spec.n_mels, spec.n_fft, SAMPLE_RATE_HZ, spec.mel_fmin_hz, spec.mel_fmax_hz)
+    return log_mel(np.square(relative), weights, spec.floor_db)
 
 
 def _band_features(bands_db: Float32Array, spec: AnomalySpec) -> Mapping[str, Float32Array]:

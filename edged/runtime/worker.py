@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from edged.embed.protocol import Embedder
+from edged.explain.onset import judged
 from edged.flow import SAMPLE_RATE_HZ, Block, Embedding, Outcome, Segment
 from edged.pipeline import Monitor
 from edged.runtime.stream import Stream
@@ -135,7 +136,7 @@ class Worker:
     def _score(self, jobs: list[_Job]) -> None:
         for job, embedding in self._embedded(jobs):
             started_s = time.perf_counter()
-            outcome = job.monitor.accept(embedding)
+            outcome = judged(job.monitor, job.segment, embedding, self._embedder_of(job.monitor))
             self._observe("score", time.perf_counter() - started_s)
             self._publish(job.stream, job.monitor, outcome)
 
