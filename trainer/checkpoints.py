@@ -46,9 +46,10 @@ class WholeCheckpoints(CheckpointIO):
         write_whole(place, buffer.getbuffer(), keep=place.with_name(PREVIOUS_CHECKPOINT))
 
     def load_checkpoint(self, path: Any, map_location: Any = None, weights_only: bool | None = None) -> dict[str, Any]:
-        """See `read_checkpoint`."""
+        """See `read_checkpoint`; also the bare weights that Lightning brings back from processes it has forked."""
         del map_location, weights_only
-        return read_checkpoint(Path(path))
+        state: dict[str, Any] = _numbers(Path(path))
+        return state
 
     def remove_checkpoint(self, path: Any) -> None:
         """Remove one that may not be there."""
@@ -61,13 +62,17 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
     Raises:
         CheckpointError: damaged, of no run, or it holds more than numbers and text.
     """
-    try:
-        state: Any = torch.load(path, map_location="cpu", weights_only=True)
-    except (OSError, RuntimeError, EOFError, pickle.UnpicklingError) as error:
-        raise CheckpointError(f"{path}: not a readable checkpoint", fix="train without --resume") from error
+    state = _numbers(path)
     if not isinstance(state, dict) or not state.keys() >= OF_EVERY_RUN:
         raise CheckpointError(f"{path}: not the checkpoint of a run", fix="train without --resume")
     return state
+
+
+def _numbers(path: Path) -> Any:
+    try:
+        return torch.load(path, map_location="cpu", weights_only=True)
+    except (OSError, RuntimeError, EOFError, pickle.UnpicklingError) as error:
+        raise CheckpointError(f"{path}: not a readable checkpoint", fix="train without --resume") from error
 
 
 def latest_checkpoint(run_directory: Path) -> Path | None:
