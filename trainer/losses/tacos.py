@@ -15,6 +15,9 @@ from trainer.precision import in_float32
 
 ScaleRule = Literal["adacos", "subcluster"]
 
+SMALLEST_LOG_SUM = 1e-6
+"""Keeps the scale positive when nothing looks like another keyword."""
+
 
 def relative_position(segment: int, n_segments: int, n_positions: int) -> Tensor:
     """Categorical encoding of the relative position, equations (67, 68).
@@ -77,13 +80,14 @@ def adaptive_scale(similarity: Tensor, keyword_label: Tensor, previous: Tensor) 
     is that of all processes.
     """
     with torch.no_grad():
-        wrong = (1.0 - keyword_label).unsqueeze(2)  # (n_segments, n_keywords, 1)
-        sums = (wrong * torch.exp(previous * similarity)).sum(dim=(1, 2))  # (n_segments,)
+        wrong = (1.0 - keyword_label).clamp(min=0.0).unsqueeze(2)  # (n_segments, n_keywords, 1)
+        log_sums = torch.logsumexp((previous * similarity + wrong.log()).flatten(1), dim=1)  # (n_segments,)
         nearest = similarity.amax(dim=2)  # (n_segments, n_keywords)
         target = (keyword_label * nearest).sum(dim=1).clamp(-1.0, 1.0)
-        sums, angles = of_all_processes(torch.stack([sums, torch.acos(target)], dim=1)).unbind(dim=1)
+        log_sums, angles = of_all_processes(torch.stack([log_sums, torch.acos(target)], dim=1)).unbind(dim=1)
+        log_average = torch.logsumexp(log_sums, dim=0) - math.log(len(log_sums))
         angle = angles.median().clamp(max=math.pi / 4)
-        return torch.log(sums.mean().clamp(min=1.0 + 1e-6)) / torch.cos(angle)
+        return log_average.clamp(min=SMALLEST_LOG_SUM) / torch.cos(angle)
 
 
 class TACos(nn.Module):

@@ -85,6 +85,14 @@ def test_scale_equals_the_loop_over_50_steps():
         assert float(loss.scale) == pytest.approx(slow, rel=1e-6)
 
 
+@pytest.mark.parametrize("previous", [50.0, 100.0, 1000.0])
+def test_a_large_scale_stays_a_number(previous: float) -> None:
+    """From 89 on the exponential of the own keyword, which does not count, was infinite, and the scale not a number."""
+    similarity = torch.tensor([[[1.0], [0.2], [0.1]]])
+    scale = adaptive_scale(similarity, torch.eye(3)[:1], torch.tensor(previous))
+    assert float(scale) == pytest.approx(0.2 * previous, rel=0.01)
+
+
 def slow_subcluster_scale(similarity, label, previous):
     """Eqs. 38-40 with the positions of a keyword as its centres: all pairs count, angles are means over positions."""
     total, angles = 0.0, []
