@@ -93,6 +93,7 @@ def expected_false_alarms(
     *,
     confidence: float = CONFIDENCE,
     segment_s: float | None = None,
+    typical_score: float = 0.0,
 ) -> FalseAlarmRate:
     """False alarms per day at a threshold.
 
@@ -101,8 +102,9 @@ def expected_false_alarms(
         hop_s: between the starts of two segments.
         confidence: of the band, within (0, 1).
         segment_s: length of a segment, where runs are single clips of little more; None: `hop_s`.
+        typical_score: what normal sound scores; the hysteresis releases between it and the threshold.
     """
-    heard = _Heard(runs, hop_s, hysteresis, segment_s)
+    heard = _Heard(runs, hop_s, hysteresis, segment_s, typical_score)
     return heard.rate(threshold, confidence)
 
 
@@ -114,9 +116,10 @@ def budget_threshold(
     *,
     confidence: float = CONFIDENCE,
     segment_s: float | None = None,
+    typical_score: float = 0.0,
 ) -> BudgetThreshold:
     """The lowest threshold at which the upper end of the band keeps within the budget; arguments as above."""
-    heard = _Heard(runs, hop_s, hysteresis, segment_s)
+    heard = _Heard(runs, hop_s, hysteresis, segment_s, typical_score)
     needed_h = heard.needed_h(false_alarms_per_day)
     if needed_h > 0.0:
         return BudgetThreshold(None, heard.rate(heard.highest, confidence), "none", needed_h)
@@ -128,8 +131,10 @@ def budget_threshold(
 class _Heard:
     """All runs as one series, with breaks between them that nothing spans."""
 
-    def __init__(self, runs: Runs, hop_s: float, hysteresis: HysteresisSettings, segment_s: float | None) -> None:
-        self._settings = hysteresis
+    def __init__(
+        self, runs: Runs, hop_s: float, hysteresis: HysteresisSettings, segment_s: float | None, typical_score: float
+    ) -> None:
+        self._settings, self._typical_score = hysteresis, typical_score
         pieces = [run if isinstance(run, Run) else Run(np.asarray(run, np.float64)) for run in runs]
         pieces = [Run(p.scores[np.isfinite(p.scores)], p.ceiling, p.ended_in_alarm) for p in pieces]
         pieces = [piece for piece in pieces if len(piece.scores)]
@@ -163,7 +168,7 @@ class _Heard:
 
         An alarm that goes over into one that was left out is left out as well: how high it rose was not kept.
         """
-        spans = alarm_spans(self._scores, level, self._settings)
+        spans = alarm_spans(self._scores, level, self._settings, self._typical_score)
         run_of = np.searchsorted(self._starts, spans[:, 0], side="right") - 1
         cut = self._ended[run_of] & (spans[:, 1] >= self._ends[run_of] - self._settings.onset_window)
         peaks = np.array([self._statistic[first : end + 1].max() for first, end in spans[~cut]], np.float64)
@@ -259,12 +264,14 @@ def alarm_statistic(scores: Float64Array, k: int, n: int) -> Float64Array:
     return np.asarray(np.partition(windows, n - k, axis=1)[:, n - k])
 
 
-def alarm_spans(scores: Float64Array, threshold: float, settings: HysteresisSettings) -> NDArray[np.int64]:
+def alarm_spans(
+    scores: Float64Array, threshold: float, settings: HysteresisSettings, typical_score: float = 0.0
+) -> NDArray[np.int64]:
     """Alarms the hysteresis would raise on finite scores: (n_alarms, 2), segment of the onset and last one not calm.
 
     The same as pushing every score through `Hysteresis`, but only the segments above the threshold are visited.
     """
-    release_level = threshold - settings.release * max(threshold, 0.0)
+    release_level = threshold - settings.release * max(threshold - typical_score, 0.0)
     loud = np.flatnonzero(scores > release_level)
     above = np.flatnonzero(scores > threshold)
     group_ends = loud[np.flatnonzero(np.diff(loud, append=np.iinfo(np.int64).max) > settings.clear_count)]

@@ -2,12 +2,13 @@
 
 A base method gives a score that about one in ten normal sounds exceeds; multi-stage thresholding (MST) applies it again
 to what lies below the first threshold's outliers. A daemon judges thousands of segments a day, so `alarm_threshold`
-moves further out.
+moves further out. GESD and OCSVM need Student's t and a solver: they stay in `trainer.evaluate.thresholds`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from statistics import NormalDist
 
 import numpy as np
@@ -27,6 +28,8 @@ MST_STAGES = 2
 ALARM_SPREADS = 4.5
 SMALL_SAMPLE = 4.0
 MIN_SPREAD = 0.3
+LABELLED_SHARE = 0.9
+_QUARTILE = NormalDist().inv_cdf(0.75)
 
 
 def gamma_percentile(scores: Float64Array, percentile: float = PERCENTILE) -> float:
@@ -107,24 +110,92 @@ def multi_stage(scores: ArrayLike, method: Method, n_stages: int) -> float:
     return threshold
 
 
-def alarm_threshold(scores: ArrayLike, *, spreads: float = ALARM_SPREADS) -> float:
-    """The daemon's default: MST with the SD method, set far enough out that normal sound stays calm.
+def alarm_threshold(scores: ArrayLike, *, spreads: float = ALARM_SPREADS, method: str = "mst-sd") -> float:
+    """A threshold set far enough out that normal sound stays calm; the daemon's default is MST with the SD method.
 
     An hour has some 1,400 segments, so one in ten above the threshold, as the thesis's evaluation takes it, would be an
     alarm a minute. The threshold lies `spreads` standard deviations above the mean, more when the scores are few and
     have not shown their tail yet: for n scores by the factor 1 + 4 / n. The deviation is never taken below
-    `MIN_SPREAD`, in the units of the normalised score.
+    `MIN_SPREAD`, in the units of the normalised score. Other methods go to where this one would if the scores were
+    normally distributed; those that only rank the scores (hp, cleversd) can go no further than the highest.
 
     Args:
         scores: (n,) leave-one-clip-out scores of the enrolled clips; NaN are ignored.
         spreads: how far out; 1.28 without the surcharge is MST-SD of the thesis.
+        method: one of `ALARM_METHODS`.
 
     Raises:
-        EnrolmentError: no finite scores.
+        EnrolmentError: no finite scores, or an unknown method.
     """
     known = _finite(scores)
+    if method not in ALARM_METHODS:
+        raise EnrolmentError(f"unknown threshold method '{method}'", fix=f"one of {', '.join(ALARM_METHODS)}")
     beta = spreads * (1.0 + SMALL_SAMPLE / len(known))
-    return multi_stage(known, lambda kept: float(kept.mean() + beta * max(float(kept.std()), MIN_SPREAD)), MST_STAGES)
+    far_out = partial(_FAR_OUT[method.removeprefix("mst-")], beta=beta)
+    threshold = multi_stage(known, far_out, MST_STAGES if method.startswith("mst-") else 1)
+    return max(threshold, float(np.median(known)) + beta * MIN_SPREAD)
+
+
+def capped(threshold: float, labelled_scores: ArrayLike, typical_score: float) -> float:
+    """A threshold that every sound labelled as an anomaly still exceeds, with a tenth of its distance to spare.
+
+    Args:
+        labelled_scores: (n,) of the labelled anomalies; those that are not above the typical score cap nothing, for no
+            threshold could tell them from normal sound.
+        typical_score: what normal sound scores.
+
+    >>> capped(8.0, [6.0, 12.0, -1.0], 1.0), capped(4.0, [6.0], 1.0), capped(4.0, [], 1.0)
+    (5.5, 4.0, 4.0)
+    """
+    labelled = np.asarray(labelled_scores, np.float64)
+    reachable = labelled[np.isfinite(labelled) & (labelled > typical_score)]
+    if len(reachable) == 0:
+        return threshold
+    return min(threshold, typical_score + LABELLED_SHARE * (float(reachable.min()) - typical_score))
+
+
+def _far_sd(kept: Float64Array, beta: float) -> float:
+    return float(kept.mean() + beta * max(float(kept.std()), MIN_SPREAD))
+
+
+def _far_iqr(kept: Float64Array, beta: float) -> float:
+    return interquartile_range(kept, max((beta / _QUARTILE - 1.0) / 2.0, 0.0))
+
+
+def _far_gdp(kept: Float64Array, beta: float) -> float:
+    return gamma_percentile(kept, _percent(beta))
+
+
+def _far_hp(kept: Float64Array, beta: float) -> float:
+    return histogram_percentile(kept, _percent(beta))
+
+
+def _far_cleversd(kept: Float64Array, beta: float) -> float:
+    """CleverSD: SD on the highest score, again and again; the last one removed, or the highest if none is."""
+    rising = np.sort(kept)
+    n_removed = 0
+    while len(rising) > n_removed + 1:
+        rest = rising[: len(rising) - n_removed]
+        if rest[-1] <= standard_deviation(rest, beta):
+            break
+        n_removed += 1
+    return float(rising[-max(n_removed, 1)])
+
+
+def _percent(beta: float) -> float:
+    """Share of normally distributed scores below so many spreads; above 1 - 1e-15 the next is exactly 1."""
+    return 100.0 * min(NormalDist().cdf(beta), 1.0 - 1e-15)
+
+
+_FAR_OUT: dict[str, Callable[..., float]] = {
+    "sd": _far_sd,
+    "mad": median_absolute_deviation,
+    "iqr": _far_iqr,
+    "gdp": _far_gdp,
+    "hp": _far_hp,
+    "cleversd": _far_cleversd,
+}
+ALARM_METHODS = (*(f"mst-{name}" for name in METHODS), *METHODS, "cleversd")
 
 
 def _finite(scores: ArrayLike) -> Float64Array:

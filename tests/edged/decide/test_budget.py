@@ -22,9 +22,11 @@ def overlapping(rng: np.random.Generator, n: int) -> np.ndarray:
     return (np.exp(0.4 * latent) - 1.0) / 0.45
 
 
-def onsets(scores: np.ndarray, threshold: float, rule: HysteresisSettings) -> list[int]:
+def onsets(scores: np.ndarray, threshold: float, rule: HysteresisSettings, typical: float = 0.0) -> list[int]:
     machine = Hysteresis(rule)
-    pushed = ((i, t) for i, score in enumerate(scores) for t in machine.push(float(score), threshold, i, i + 1))
+    pushed = (
+        (i, t) for i, score in enumerate(scores) for t in machine.push(float(score), threshold, i, i + 4, typical)
+    )
     return [i for i, transition in pushed if transition.kind == "onset"]
 
 
@@ -35,7 +37,8 @@ def test_alarms_are_those_of_the_hysteresis(seed: int) -> None:
     n, release = int(rng.integers(k, 7)), float(rng.uniform(0.0, 1.0))
     rule = HysteresisSettings(onset_count=k, onset_window=n, clear_count=m, release=release, update_every=0)
     scores, threshold = rng.normal(0.5, 1.0, 150), float(rng.uniform(-0.5, 2.0))
-    assert alarm_spans(scores, threshold, rule)[:, 0].tolist() == onsets(scores, threshold, rule)
+    typical = float(rng.uniform(-1.0, 2.0))
+    assert alarm_spans(scores, threshold, rule, typical)[:, 0].tolist() == onsets(scores, threshold, rule, typical)
 
 
 @given(st.lists(st.floats(-5, 5), min_size=1, max_size=30), st.integers(1, 4), st.integers(0, 4))

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from edged.decide.thresholds import METHODS, alarm_threshold, gamma_percentile, mst
+from edged.decide.thresholds import ALARM_METHODS, METHODS, alarm_threshold, capped, gamma_percentile, mst
 from edged.errors import EnrolmentError
 
 SCORES = np.arange(1.0, 11.0)  # 1 ... 10
@@ -79,3 +79,40 @@ def test_nan_scores_are_ignored_and_none_is_an_error() -> None:
         alarm_threshold([np.nan])
     with pytest.raises(EnrolmentError):
         mst(SCORES, "guess")
+
+
+@pytest.mark.parametrize("method", ["mst-sd", "mst-mad", "mst-iqr", "sd", "mad", "iqr"])
+def test_methods_agree_on_normally_distributed_scores(method: str) -> None:
+    scores = stats.norm.ppf((np.arange(20_000) + 0.5) / 20_000)
+    assert alarm_threshold(scores, method=method) == pytest.approx(4.5, rel=0.02)
+
+
+def test_gamma_percentile_goes_as_far_out_as_a_gamma_tail_does() -> None:
+    scores = stats.gamma(4.0).rvs(20_000, random_state=2)
+    assert alarm_threshold(scores, method="gdp") == pytest.approx(stats.gamma(4.0).isf(stats.norm.sf(4.5)), rel=0.1)
+
+
+@pytest.mark.parametrize(("method", "expected"), [("hp", 10.0), ("cleversd", 10.0)])
+def test_methods_that_rank_stop_at_the_highest_score(method: str, expected: float) -> None:
+    assert alarm_threshold(SCORES, method=method) == pytest.approx(expected, rel=1e-3)
+
+
+def test_clever_sd_stops_at_the_last_outlier() -> None:
+    scores = np.append(np.linspace(0.0, 3.0, 200), [50.0, 90.0])
+    assert alarm_threshold(scores, method="cleversd", spreads=3.0) == 50.0
+
+
+@pytest.mark.parametrize("method", ALARM_METHODS)
+def test_every_method_keeps_its_distance_from_equal_scores(method: str) -> None:
+    assert alarm_threshold([1.0] * 4, method=method) == pytest.approx(1.0 + 4.5 * 2.0 * 0.3)
+
+
+def test_an_unknown_alarm_method_is_refused() -> None:
+    with pytest.raises(EnrolmentError, match="mst-mad"):
+        alarm_threshold(SCORES, method="ocsvm")
+
+
+def test_a_labelled_anomaly_still_exceeds_the_threshold() -> None:
+    assert capped(9.0, [4.0, 7.0], 0.0) == pytest.approx(3.6)
+    assert capped(3.0, [4.0, 7.0], 0.0) == 3.0
+    assert capped(3.0, [-1.0, np.nan], 0.0) == 3.0
