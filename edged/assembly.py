@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from importlib import resources
 from pathlib import Path
 from typing import Literal
@@ -115,6 +115,26 @@ class Assembly:
                 on_unusable(name, error)
             monitors.append(monitor)
         return monitors
+
+    def link_references(self, monitors: Mapping[str, Sequence[Monitor]]) -> None:
+        """Let the anomaly monitors of streams with a `reference_stream` discount what that one hears.
+
+        Args:
+            monitors: the running ones by stream.
+        """
+        anomaly_of = {name: m for name, listed in monitors.items() for m in listed if isinstance(m, AnomalyMonitor)}
+        for name, settings in self.config.streams.items():
+            near, far = anomaly_of.get(name), anomaly_of.get(settings.reference_stream or "")
+            if near and far:
+                near.discount_by(far, settings.reference_share)
+
+    def reference_monitor(self, store: BankStore, stream: str) -> tuple[Monitor, int] | None:
+        """The anomaly monitor of a stream's reference stream and its channel; None if there is nothing to discount."""
+        settings = self.config.streams.get(stream)
+        far = settings.reference_stream if settings else None
+        if far is None or not store.active_version(far, "anomaly"):
+            return None
+        return self.monitor(store, far, "anomaly"), self.config.streams[far].channel
 
     def _without_bank(self, stream: str, monitor: MonitorName, all_matches: bool = False) -> Monitor:
         bundle, settings = self.bundle(stream, monitor), self.settings(stream, monitor)

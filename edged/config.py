@@ -158,6 +158,17 @@ class StreamSettings(Settings):
 
     device: Name = Field(description="a key of `devices`")
     channel: int = Field(default=0, ge=0, le=63, description="channel of the device, from 0")
+    reference_stream: Name | None = Field(
+        default=None,
+        description="another stream of the same device that hears the hall and not this machine: what both hear is "
+        "discounted from this one's anomaly score; empty = nothing is",
+    )
+    reference_share: float = Field(
+        default=1.0,
+        gt=0.0,
+        le=2.0,
+        description="by how much of the reference stream's excess the score is lowered, at most down to normal",
+    )
     monitors: MonitorsSettings = Field(description="`anomaly`, `keyword` or both")
 
 
@@ -273,6 +284,20 @@ class Config(Settings):
         if self.runtime_dir:
             return self.runtime_dir
         return SYSTEM_RUNTIME_DIR if self.state_path == SYSTEM_STATE_DIR else self.state_path
+
+    def reference_chain(self, stream: str) -> list[str]:
+        """The stream, its reference stream, that one's, and so on; a cycle ends with the stream it comes back to."""
+        chain: list[str] = []
+        following: str | None = stream
+        while following in self.streams and following not in chain:
+            chain.append(following)
+            following = self.streams[following].reference_stream
+        return chain if following is None else [*chain, following]
+
+    @property
+    def streams_references_first(self) -> list[str]:
+        """All streams, every reference stream before those that name it."""
+        return sorted(self.streams, key=lambda name: len(self.reference_chain(name)))
 
     @property
     def events_endpoint(self) -> str:

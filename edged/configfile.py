@@ -42,7 +42,8 @@ def parse_config(values: dict[str, Any], origin: str) -> Config:
     except ValidationError as error:
         lines = [describe_problem(problem) for problem in error.errors()]
         raise ConfigError(_joined(origin, lines)) from error
-    problems = [*_unknown_devices(config), *_absent_channels(config), *_too_long_endpoints(config)]
+    checks = (_unknown_devices, _absent_channels, _unfit_references, _too_long_endpoints)
+    problems = [line for check in checks for line in check(config)]
     if problems:
         raise ConfigError(_joined(origin, problems))
     return config
@@ -134,6 +135,30 @@ def _absent_channels(config: Config) -> list[str]:
             reason = f"device '{stream.device}' opens {present} channels, and they count from 0"
             lines.append(f"streams.{name}.channel: {reason} (is {stream.channel})")
     return lines
+
+
+def _unfit_references(config: Config) -> list[str]:
+    """Reference streams that could not be set against the stream that names them."""
+    lines = []
+    for name, stream in config.streams.items():
+        if stream.reference_stream is not None:
+            reason = _reason_against_reference(config, name, stream.reference_stream)
+            lines += [f"streams.{name}.reference_stream: {reason}"] if reason else []
+    return lines
+
+
+def _reason_against_reference(config: Config, name: str, reference: str) -> str:
+    near, far = config.streams[name], config.streams.get(reference)
+    if far is None:
+        close = difflib.get_close_matches(reference, list(config.streams), n=1)
+        hint = f"; did you mean '{close[0]}'?" if close else ""
+        return f"no stream '{reference}'{hint}"
+    if name in config.reference_chain(reference):
+        return f"'{reference}' leads back to '{name}'; a reference stream hears the hall and discounts nothing"
+    if far.device != near.device:
+        return f"'{reference}' is on device '{far.device}', not '{near.device}': their sample clocks differ"
+    without = [label for label, s in ((name, near), (reference, far)) if s.monitors.anomaly is None]
+    return f"'{without[0]}' has no anomaly monitor" if without else ""
 
 
 def _too_long_endpoints(config: Config) -> list[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from edged.assembly import Assembly
-from edged.capture.files import blocks_of_file
+from edged.capture.files import blocks_of_channels
 from edged.errors import AudioError
 from edged.explain.onset import judged
 from edged.flow import SAMPLE_RATE_HZ, Block, Detection, Outcome, Scored, Segment
@@ -27,34 +27,67 @@ class Judgement:
 
 
 def judge_blocks(blocks: Iterable[Block], monitor: Monitor, assembly: Assembly) -> Iterator[Outcome]:
-    """Run blocks through a monitor; outcomes come as soon as they are certain.
+    """Run blocks through a monitor; outcomes come as soon as they are certain."""
+    steps = ([(monitor, block)] for block in blocks)
+    return (outcome for _, outcome in judge_together(steps, [monitor], assembly))
 
-    This is what the daemon's worker does, without its queues.
+
+def judge_together(
+    steps: Iterable[Sequence[tuple[Monitor, Block]]], monitors: Sequence[Monitor], assembly: Assembly
+) -> Iterator[tuple[Monitor, Outcome]]:
+    """Run the blocks of several streams through their monitors: what the daemon's worker does, without its queues.
+
+    Args:
+        steps: blocks that were heard at the same time.
+        monitors: those of reference streams first.
     """
-    embedder = assembly.embedder(monitor.bundle)
+    embedders = [assembly.embedder(monitor.bundle) for monitor in monitors]
 
-    def outcomes(segments: list[Segment]) -> Iterator[Outcome]:
-        for segment, embedding in zip(segments, embedder.embed(segments), strict=True):
-            yield judged(monitor, segment, embedding, embedder)
+    def outcomes(ready: Mapping[int, list[Segment]]) -> Iterator[tuple[Monitor, Outcome]]:
+        jobs = [
+            (number, segment, embedding)
+            for number, segments in ready.items()
+            for segment, embedding in zip(segments, embedders[number].embed(segments), strict=True)
+        ]
+        for number, segment, embedding in sorted(jobs, key=lambda job: (job[1].sample_end, job[0])):
+            yield monitors[number], judged(monitors[number], segment, embedding, embedders[number])
 
-    for block in blocks:
-        yield from outcomes(monitor.push(block))
-    yield from outcomes(monitor.flush())
-    yield monitor.finish()
+    for step in steps:
+        ready: dict[int, list[Segment]] = {}
+        for monitor, block in step:
+            ready.setdefault(monitors.index(monitor), []).extend(monitor.push(block))
+        yield from outcomes(ready)
+    for number, monitor in enumerate(monitors):
+        yield from outcomes({number: monitor.flush()})
+        yield monitor, monitor.finish()
 
 
-def judge_file(path: Path, monitor: Monitor, assembly: Assembly, *, channel: int = 0) -> Judgement:
+def judge_file(
+    path: Path,
+    monitor: Monitor,
+    assembly: Assembly,
+    *,
+    channel: int = 0,
+    reference: tuple[Monitor, int] | None = None,
+) -> Judgement:
     """Score a whole file with a fresh monitor.
+
+    Args:
+        reference: the monitor whose stream is discounted, fresh too, and its channel in the file.
 
     Raises:
         AudioError: the file cannot be read.
     """
-    scored: list[Scored] = []
-    detections: list[Detection] = []
-    for outcome in judge_blocks(blocks_of_file(path, channel=channel), monitor, assembly):
-        scored += outcome.scored
-        detections += outcome.detections
-    return Judgement(monitor.name, tuple(scored), tuple(detections))
+    pairs = [(monitor, channel)] if reference is None else [reference, (monitor, channel)]
+    monitors = [listener for listener, _ in pairs]
+    steps = (
+        [(listener, block) for listener, ready in zip(monitors, blocks, strict=True) for block in ready]
+        for blocks in blocks_of_channels(path, [number for _, number in pairs])
+    )
+    assembly.link_references({listener.stream: [listener] for listener in monitors})
+    heard = [outcome for listener, outcome in judge_together(steps, monitors, assembly) if listener is monitor]
+    scored = tuple(one for outcome in heard for one in outcome.scored)
+    return Judgement(monitor.name, scored, tuple(one for outcome in heard for one in outcome.detections))
 
 
 def clip_score(path: Path, judgement: Judgement) -> float:
@@ -78,6 +111,7 @@ def score_fields(path: Path, scored: Scored) -> dict[str, Any]:
         "threshold": scored.threshold,
         "domain": scored.domain,
         "input": scored.input,
+        "discount": scored.discount,
     }
 
 

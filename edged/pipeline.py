@@ -11,7 +11,6 @@ worker can embed the segments of all streams in one batch.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
 from typing import Protocol
 
 import numpy as np
@@ -22,20 +21,19 @@ from edged.decide.anomaly import AnomalyDecider
 from edged.decide.discount import Excesses, discount
 from edged.decide.drift import DriftSettings
 from edged.decide.hysteresis import HysteresisSettings
-from edged.decide.keyword import Candidate, KeywordDecider
 from edged.decide.normal import NormalScores
-from edged.embed.bundle import Bundle, Value
+from edged.embed.bundle import Bundle
 from edged.embed.protocol import Embedder
 from edged.errors import StateError
 from edged.features.anomaly import AnomalyFeatures, AnomalySpec
 from edged.features.health import InputLimits, input_verdict
-from edged.features.keyword import KeywordFeatures, KeywordSpec
+from edged.features.keyword import KeywordFeatures
 from edged.flow import SAMPLE_RATE_HZ, Block, Detection, Embedding, Float32Array, InputRange, Outcome, Scored, Segment
 from edged.frontend import anomaly_spec, front_end, keyword_spec
 from edged.references.anomaly import AnomalyBank
 from edged.references.keyword import KeywordBank
 from edged.score.choices import scoring_text
-from edged.score.dtw import StreamingDtw
+from edged.spotting import KeywordSpotter
 
 
 class Monitor(Protocol):
@@ -278,65 +276,6 @@ class KeywordMonitor(_FrontHalf):
         """Decide what was still waiting for a better candidate."""
         detections, self._leftover = self._leftover, ()
         return Outcome(detections=detections + (self._spotter.finish() if self._spotter else ()))
-
-
-class KeywordSpotter:
-    """DTW and decision for one version of the enrolled words; begins anew after every gap."""
-
-    def __init__(
-        self,
-        bank: KeywordBank,
-        decision: Mapping[str, Value],
-        settings: KeywordSettings,
-        spec: KeywordSpec,
-        all_matches: bool,
-    ) -> None:
-        self.bank = bank
-        self._hop_samples = spec.hop_samples
-        model = bank.model
-        loose = np.full(len(model.words), float(decision["loose_distance"]))
-        self._limits = loose if all_matches else model.limits(settings.threshold, settings.thresholds)
-        hold = decision["loose_hold_frames" if all_matches else "hold_frames"]
-        self._dtw = StreamingDtw(model.templates)
-        self._decider = KeywordDecider(model.word_frames, self._limits, int(hold))
-        self._origin = self._next_sample = self._epoch = -1
-        self._n_frames = 0
-
-    def push(self, embedding: Embedding, frames: Float32Array) -> tuple[Detection, ...]:
-        """Frames (n_frames, dim) of one segment; those beyond the signal's end are left out."""
-        detections: tuple[Detection, ...] = ()
-        if embedding.sample_start != self._next_sample or embedding.epoch != self._epoch:
-            detections = self.finish()
-            self._origin, self._epoch = embedding.sample_start, embedding.epoch
-        self._next_sample = embedding.sample_end
-        n_valid = -(-(embedding.sample_end - embedding.sample_start) // self._hop_samples)
-        trace = self._dtw.push(frames[:n_valid])
-        self._n_frames = trace.frame + n_valid
-        found = self._decider.push(trace.frame, *self.bank.model.combine(trace))
-        return detections + tuple(self._detection(match) for match in found)
-
-    def finish(self) -> tuple[Detection, ...]:
-        """Decide everything that waits, and forget the signal."""
-        detections = tuple(self._detection(match) for match in self._decider.flush(self._n_frames))
-        self._dtw.reset()
-        self._n_frames = 0
-        return detections
-
-    def _detection(self, match: Candidate) -> Detection:
-        onset = self._origin + match.frame_start * self._hop_samples
-        offset = self._origin + match.frame_end * self._hop_samples
-        return Detection(
-            kind="keyword",
-            sample_start=onset,
-            sample_end=offset,
-            onset_sample=onset,
-            offset_sample=offset,
-            score=-match.distance,
-            threshold=-float(self._limits[match.word]),
-            bank_version=self.bank.version,
-            keyword=self.bank.model.words[match.word],
-            epoch=self._epoch,
-        )
 
 
 def embed_signal(samples: Float32Array, bundle: Bundle, embedder: Embedder) -> list[Embedding]:

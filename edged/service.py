@@ -146,7 +146,7 @@ class Service:
         """Streams with their monitors and banks, and their devices."""
         self._changed = threading.Condition()
         with BankStore(self.config.state_path) as store:
-            for name in self.config.streams:
+            for name in self.config.streams_references_first:
                 self.streams[name] = self._stream(name, store)
                 for monitor in self.streams[name].monitors:
                     if monitor.bank_version == 0:
@@ -155,6 +155,7 @@ class Service:
                         _log.warning("%s: %s references: %s", name, monitor.name, monitor.advice)
                         advice = f"{monitor.name} references: {monitor.advice}"
                         self._at_start.append(StatusChange(name, "bank", "outdated", advice))
+        self._assembly.link_references({name: stream.monitors for name, stream in self.streams.items()})
         for name, settings in self.config.devices.items():
             streams = [stream for stream in self.streams.values() if stream.device == name]
             if streams:

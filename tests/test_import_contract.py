@@ -35,7 +35,13 @@ STAGE_IMPORTS = {
 }
 """Stage -> what it may import of edged. `score` reads its back ends' parameters from the bundle's specification."""
 
-COMPOSERS = {"edged.pipeline", "edged.frontend", "edged.references.anomaly", "edged.references.keyword"}
+COMPOSERS = {
+    "edged.pipeline",
+    "edged.spotting",
+    "edged.frontend",
+    "edged.references.anomaly",
+    "edged.references.keyword",
+}
 """The only modules that name more than one stage: listening, and what enrolment keeps of each kind of monitor."""
 
 WORLD = ("threading", "multiprocessing", "subprocess", "socket", "zmq", "signal", "asyncio", "queue", "selectors")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -22,14 +22,36 @@ def blocks_of_file(path: Path | str, *, channel: int = 0, block_s: float = 0.5) 
     Raises:
         AudioError: if the file is missing, not audio, empty or truncated, or has no such channel.
     """
+    for blocks in blocks_of_channels(path, [channel], block_s=block_s):
+        yield from blocks[0]
+
+
+def blocks_of_channels(
+    path: Path | str, channels: Sequence[int], *, block_s: float = 0.5
+) -> Iterator[tuple[list[Block], ...]]:
+    """Several channels of an audio file side by side: at every step the blocks of each that are ready.
+
+    Raises:
+        AudioError: as :func:`blocks_of_file`.
+    """
     source = FileSource(SourceSpec("file", str(path), speed=0.0, block_s=block_s))
-    converter = ChannelConverter(channel)
+    converters = [ChannelConverter(channel) for channel in channels]
     try:
         for block in source.blocks():
-            yield from converter.push(block)
-        yield from converter.flush()
+            yield tuple(converter.push(block) for converter in converters)
+        yield tuple(converter.flush() for converter in converters)
     finally:
         source.close()
+
+
+def channel_count(path: Path | str) -> int:
+    """How many channels an audio file has.
+
+    Raises:
+        AudioError: if it is missing, not audio, empty or truncated.
+    """
+    with open_audio(Path(path)) as audio:
+        return int(audio.channels)
 
 
 def read_clip(path: Path | str, *, channel: int = 0, max_s: float = 3600.0) -> Float32Array:

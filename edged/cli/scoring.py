@@ -31,7 +31,10 @@ def score(
     all_matches: Annotated[
         bool, typer.Option("--all-matches", help="Every keyword candidate below a loose distance.")
     ] = False,
-    channel: Annotated[int, typer.Option("--channel", min=0, help="Channel of multi-channel files.")] = 0,
+    channel: Annotated[
+        int | None,
+        typer.Option("--channel", min=0, help="Channel of multi-channel files; the configured one by default."),
+    ] = None,
     jsonl: JsonlOption = False,
     config: ConfigOption = None,
     state: StateOption = None,
@@ -61,7 +64,7 @@ def _score_files(
     stream: str | None,
     mode: str,
     all_matches: bool,
-    channel: int,
+    channel: int | None,
     config: Path | None,
     state: Path | None,
 ) -> Iterator[dict[str, Any]]:
@@ -81,15 +84,26 @@ def _score_files(
                 raise UsageError(f"stream '{name}' has no enrolled anomaly monitor", fix="use --events")
             try:
                 for monitor in wanted:
-                    yield from _judged(path, monitor, assembly, mode, channel)
+                    yield from _judged(path, monitor, assembly, store, mode, channel)
             except AudioError as error:
                 yield {"error": str(error)}
 
 
-def _judged(path: Path, monitor: Any, assembly: Any, mode: str, channel: int) -> list[dict[str, Any]]:
+def _judged(
+    path: Path, monitor: Any, assembly: Any, store: Any, mode: str, channel: int | None
+) -> list[dict[str, Any]]:
+    from edged.capture.files import channel_count
     from edged.offline import clip_score, event_fields, judge_file, score_fields
 
-    judgement = judge_file(path, monitor, assembly, channel=channel)
+    n_channels = channel_count(path)
+    if channel is None:
+        configured = assembly.config.streams.get(monitor.stream)
+        channel = configured.channel if configured and configured.channel < n_channels else 0
+    reference = assembly.reference_monitor(store, monitor.stream) if monitor.name == "anomaly" else None
+    if reference and (reference[1] >= n_channels or reference[1] == channel):
+        note(f"edged: {path}: has no channel {reference[1]} beside channel {channel}: nothing is discounted")
+        reference = None
+    judgement = judge_file(path, monitor, assembly, channel=channel, reference=reference)
     if mode == "clip":
         return [{"file": str(path), "score": clip_score(path, judgement)}]
     if mode == "scores":

@@ -35,6 +35,8 @@ class Worker:
     """Empties the inboxes of all streams.
 
     Args:
+        streams: reference streams before those that name them. They are taken from in reverse: whatever has been heard
+            of a stream, as much has then been heard of its reference, which is scored first.
         embedder_of: the embedder of a monitor's bundle; monitors of one bundle share it, and its batch.
         publish: takes what a monitor makes of a segment.
         observe: takes (stage, seconds) for the metrics.
@@ -118,8 +120,9 @@ class Worker:
             for stream in self._streams:
                 self._drop(stream)
         jobs: list[_Job] = []
+        taken = {stream.name: stream.inbox.take(_TAKE_SAMPLES) for stream in reversed(self._streams)}
         for stream in self._streams:
-            for block in stream.inbox.take(_TAKE_SAMPLES):
+            for block in taken[stream.name]:
                 jobs += self._segments(stream, block)
         self._score(jobs)
         for stream in self._streams:

@@ -1,0 +1,74 @@
+"""Keyword spotting with one version of the enrolled words: the end of a keyword monitor's flow."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from edged.config import KeywordSettings
+from edged.decide.keyword import Candidate, KeywordDecider
+from edged.embed.bundle import Value
+from edged.features.keyword import KeywordSpec
+from edged.flow import Detection, Embedding, Float32Array
+from edged.references.keyword import KeywordBank
+from edged.score.dtw import StreamingDtw
+
+
+class KeywordSpotter:
+    """DTW and decision for one version of the enrolled words; begins anew after every gap."""
+
+    def __init__(
+        self,
+        bank: KeywordBank,
+        decision: Mapping[str, Value],
+        settings: KeywordSettings,
+        spec: KeywordSpec,
+        all_matches: bool,
+    ) -> None:
+        self.bank = bank
+        self._hop_samples = spec.hop_samples
+        model = bank.model
+        loose = np.full(len(model.words), float(decision["loose_distance"]))
+        self._limits = loose if all_matches else model.limits(settings.threshold, settings.thresholds)
+        hold = decision["loose_hold_frames" if all_matches else "hold_frames"]
+        self._dtw = StreamingDtw(model.templates)
+        self._decider = KeywordDecider(model.word_frames, self._limits, int(hold))
+        self._origin = self._next_sample = self._epoch = -1
+        self._n_frames = 0
+
+    def push(self, embedding: Embedding, frames: Float32Array) -> tuple[Detection, ...]:
+        """Frames (n_frames, dim) of one segment; those beyond the signal's end are left out."""
+        detections: tuple[Detection, ...] = ()
+        if embedding.sample_start != self._next_sample or embedding.epoch != self._epoch:
+            detections = self.finish()
+            self._origin, self._epoch = embedding.sample_start, embedding.epoch
+        self._next_sample = embedding.sample_end
+        n_valid = -(-(embedding.sample_end - embedding.sample_start) // self._hop_samples)
+        trace = self._dtw.push(frames[:n_valid])
+        self._n_frames = trace.frame + n_valid
+        found = self._decider.push(trace.frame, *self.bank.model.combine(trace))
+        return detections + tuple(self._detection(match) for match in found)
+
+    def finish(self) -> tuple[Detection, ...]:
+        """Decide everything that waits, and forget the signal."""
+        detections = tuple(self._detection(match) for match in self._decider.flush(self._n_frames))
+        self._dtw.reset()
+        self._n_frames = 0
+        return detections
+
+    def _detection(self, match: Candidate) -> Detection:
+        onset = self._origin + match.frame_start * self._hop_samples
+        offset = self._origin + match.frame_end * self._hop_samples
+        return Detection(
+            kind="keyword",
+            sample_start=onset,
+            sample_end=offset,
+            onset_sample=onset,
+            offset_sample=offset,
+            score=-match.distance,
+            threshold=-float(self._limits[match.word]),
+            bank_version=self.bank.version,
+            keyword=self.bank.model.words[match.word],
+            epoch=self._epoch,
+        )
