@@ -35,6 +35,7 @@ def _active_facts(store: BankStore, stream: str, monitor: str) -> dict[str, Any]
         "version": stored.version,
         "bundle": stored.facts["bundle"],
         "threshold": stored.facts.get("threshold"),
+        "scoring": stored.facts.get("scoring"),
         "labels": {label: labels.count(label) for label in dict.fromkeys(labels)},
         "clips": stored.facts["clips"],
     }

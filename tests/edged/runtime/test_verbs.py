@@ -64,6 +64,8 @@ def test_the_latest_scores(verbs):
         ("references.show", {"stream": "press"}, StateError, "nothing is enrolled"),
         ("references.rollback", {"stream": "press"}, StateError, "no version"),
         ("references.rollback", {"stream": "press", "monitor": "smell"}, ControlError, "argument monitor"),
+        ("references.refit", {"stream": "press"}, StateError, "no references"),
+        ("references.refit", {"stream": "press", "scoring": "lof"}, ControlError, "argument scoring"),
         ("enroll", {"stream": "press"}, UsageError, "name clips, or last_s"),
         ("enroll", {"stream": "press", "last_s": 60}, EnrolmentError, "less than 10 s"),
         ("enroll", {"stream": "press", "last_s": 60, "keyword": "stop"}, UsageError, "a keyword needs clips"),
