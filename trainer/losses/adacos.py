@@ -10,12 +10,9 @@ from torch.nn import functional as F
 
 from trainer.losses.arcface import class_cosines
 from trainer.losses.cross_entropy import softmax_cross_entropy
-from trainer.losses.running_scale import RunningScale, of_all_processes
+from trainer.losses.running_scale import SMALLEST_LOG_B, RunningScale, of_all_processes
 from trainer.losses.subcluster_adacos import initial_scale
 from trainer.precision import in_float32
-
-SMALLEST_LOG_B = 1e-6
-"""Keeps the scale positive when hardly anything looks like another class; the next step recovers from it."""
 
 HARD_LABEL = 1.0 - 1e-6
 """A label from here on makes its class the sample's own; a mixed-up sample has none."""

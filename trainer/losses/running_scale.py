@@ -12,6 +12,9 @@ import torch
 from torch import Tensor, nn
 from torch import distributed as dist
 
+SMALLEST_LOG_B = 1e-6
+"""Keeps the scale positive when hardly anything looks like another class; the next step recovers from it."""
+
 Rule = Callable[[Tensor, Tensor, Tensor], Tensor]
 """(cosines, labels, previous scale) -> scale, each a tensor; without gradient."""
 

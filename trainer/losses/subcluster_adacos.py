@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from trainer.losses.running_scale import of_all_processes
+from trainer.losses.running_scale import SMALLEST_LOG_B, of_all_processes
 from trainer.precision import in_float32
 
 UNMIXED_BATCHES = 10
@@ -49,14 +49,14 @@ def adaptive_scale(cosines: Tensor, labels: Tensor, previous_scale: Tensor) -> T
         previous_scale: scalar of the step before.
 
     Returns:
-        scalar.
+        scalar, positive.
     """
     log_sums = torch.logsumexp((previous_scale * cosines).flatten(1), dim=1)  # (batch,)
     angles = (labels * torch.arccos(cosines.clamp(-1.0, 1.0)).mean(dim=2)).sum(dim=1)
     log_sums, angles = of_all_processes(torch.stack([log_sums, angles], dim=1)).unbind(dim=1)
     log_b_average = torch.logsumexp(log_sums, dim=0) - math.log(len(log_sums))
     median = torch.quantile(angles, 0.5)
-    return log_b_average / torch.cos(median.clamp(max=math.pi / 4))
+    return log_b_average.clamp(min=SMALLEST_LOG_B) / torch.cos(median.clamp(max=math.pi / 4))
 
 
 def subcluster_adacos_loss(cosines: Tensor, labels: Tensor, scale: Tensor) -> Tensor:

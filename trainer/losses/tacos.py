@@ -9,14 +9,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from trainer.losses.running_scale import of_all_processes
+from trainer.losses.running_scale import SMALLEST_LOG_B, of_all_processes
 from trainer.losses.subcluster_adacos import adaptive_scale as subcluster_scale
 from trainer.precision import in_float32
 
 ScaleRule = Literal["adacos", "subcluster"]
-
-SMALLEST_LOG_SUM = 1e-6
-"""Keeps the scale positive when nothing looks like another keyword."""
 
 
 def relative_position(segment: int, n_segments: int, n_positions: int) -> Tensor:
@@ -87,7 +84,7 @@ def adaptive_scale(similarity: Tensor, keyword_label: Tensor, previous: Tensor) 
         log_sums, angles = of_all_processes(torch.stack([log_sums, torch.acos(target)], dim=1)).unbind(dim=1)
         log_average = torch.logsumexp(log_sums, dim=0) - math.log(len(log_sums))
         angle = angles.median().clamp(max=math.pi / 4)
-        return log_average.clamp(min=SMALLEST_LOG_SUM) / torch.cos(angle)
+        return log_average.clamp(min=SMALLEST_LOG_B) / torch.cos(angle)
 
 
 class TACos(nn.Module):

@@ -70,6 +70,14 @@ def test_scale_equals_the_equations_over_many_steps() -> None:
         assert scale.item() == pytest.approx(slow, rel=1e-6)
 
 
+def test_the_scale_stays_positive_and_recovers() -> None:
+    """With embeddings opposite to all centres it was negative, which turned the loss around."""
+    labels, opposite = torch.ones(4, 1), torch.full((4, 1, 3), -0.9)
+    scale = adaptive_scale(opposite, labels, torch.tensor(3.0))
+    assert 0.0 < float(scale) < 1e-3
+    assert float(adaptive_scale(opposite, labels, scale)) > 1.0
+
+
 def test_gradient_does_not_flow_through_the_scale() -> None:
     embeddings, _, labels = problem()
     loss = SubclusterAdaCos(N_CLASSES, N_CENTRES, DIM).double()
