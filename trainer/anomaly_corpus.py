@@ -26,6 +26,7 @@ from trainer.data.corpus import (
     synthetic_segments,
     write_corpus,
 )
+from trainer.data.file_tree import files_below
 from trainer.data.machine_clip import SUFFIXES, MachineClip, label_at
 from trainer.data.recordings import read_machine_data
 
@@ -56,7 +57,11 @@ class Sources:
         """Normal training clips, without the excluded ones."""
         if self.data is None:
             return []
-        return [c for c in read_machine_data(self.data) if c.for_training and not self._excludes(c.path)]
+        return [
+            clip
+            for clip in read_machine_data(self.data)
+            if clip.for_training and not self._excludes(clip.path, self.data)
+        ]
 
     def require_any(self, recipe: AnomalyRecipe) -> None:
         """Refuse to start without anything to learn from.
@@ -79,8 +84,8 @@ class Sources:
         """
         if self.noise is None:
             return []
-        found = sorted(self.noise.rglob("*"))
-        paths = [path for path in found if path.suffix.lower() in SUFFIXES and not self._excludes(path)]
+        found = files_below(self.noise)
+        paths = [path for path in found if path.suffix.lower() in SUFFIXES and not self._excludes(path, self.noise)]
         if not paths:
             raise AudioError(f"{self.noise}: holds no {', '.join(SUFFIXES)} files", fix="name a folder of recordings")
         audible = [clip for clip in map(read_recording, paths) if rms(clip) > SILENT_RMS]
@@ -88,8 +93,10 @@ class Sources:
             raise AudioError(f"{self.noise}: holds nothing but silence", fix="name a folder of audible recordings")
         return audible
 
-    def _excludes(self, path: Path) -> bool:
-        return any(part in str(path) for part in (*self.exclude, *NOT_FOR_TRAINING))
+    def _excludes(self, path: Path, root: Path) -> bool:
+        """Whether a recording is left out; the names of the folders above all of them do not count."""
+        own = path.relative_to(root) if path.is_relative_to(root) else path
+        return any(part in str(own) for part in (*self.exclude, *NOT_FOR_TRAINING))
 
 
 def build_corpus(sources: Sources, recipe: AnomalyRecipe, noises: Sequence[Float32Array], directory: Path) -> Corpus:
@@ -115,7 +122,14 @@ def build_corpus(sources: Sources, recipe: AnomalyRecipe, noises: Sequence[Float
         n_synthetic = recipe.synthetic_machines * _clips_per_machine(recipe)
         n_recorded = sum(most_segments(clip.path, n_samples) for clip in clips)
         repeats = repeats_of_recorded(recipe.recorded_repeats, n_recorded, n_synthetic)
-        return write_corpus(path, segments(repeats), n_synthetic + repeats * n_recorded, n_samples, key=key)
+        return write_corpus(
+            path,
+            segments(repeats),
+            n_synthetic + repeats * n_recorded,
+            n_samples,
+            key=key,
+            min_classes=1 if recipe.loss == "compactness" else 2,
+        )
 
     return shared_corpus(path, key, write)
 

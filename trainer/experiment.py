@@ -190,7 +190,7 @@ class Experiment:
             recordings = ((i, read_recording(self.clips[i].path)) for i in self.train)
             cut = ((str(i), piece) for i, samples in recordings for piece in _pieces(samples, n_samples))
             bound = sum(most_segments(self.clips[i].path, n_samples) for i in self.train)
-            return write_corpus(path, cut, bound, n_samples, key=key)
+            return write_corpus(path, cut, bound, n_samples, key=key, min_classes=1)
 
         return shared_corpus(path, key, write)
 

@@ -150,7 +150,21 @@ def test_one_class_is_refused(tmp_path: Path) -> None:
         write_corpus(tmp_path / "c.npy", [("a", np.zeros(10, np.float32))], 1, 10)
 
 
+def test_one_class_trains_what_tells_nothing_apart(tmp_path: Path) -> None:
+    """`--recipe table-5/compactness-none` refused a single machine."""
+    one = [("fan", np.full(16, 0.1, np.float32))] * 2
+    assert len(write_corpus(tmp_path / "c.npy", one, 2, 16, min_classes=1).names) == 1
+
+
 def test_synthetic_classes_are_machines_and_their_states() -> None:
     labels = [label for label, _ in synthetic_segments(1, 5, [], clips_per_class=(1, 1, 1), n_faults=2)]
     assert labels[:2] == ["rotating-000/normal"] * 2
     assert len(set(labels)) == 3
+
+
+def test_the_name_of_a_folder_above_excludes_nothing(tmp_path: Path) -> None:
+    """`--exclude fan` left out every noise of a project called fan-hall."""
+    folder = tmp_path / "fan-hall" / "noise"
+    for seed, name in enumerate(("fan.wav", "rain.wav")):
+        write_clip(folder / name, seed)
+    assert len(Sources(noise=folder, exclude=("fan",)).noises()) == 1

@@ -87,16 +87,23 @@ class CorpusDataset(Dataset[dict[str, Any]]):
 
 
 def write_corpus(
-    path: Path, segments: Iterable[Labelled], n_segments: int, segment_samples: int, *, key: str = ""
+    path: Path,
+    segments: Iterable[Labelled],
+    n_segments: int,
+    segment_samples: int,
+    *,
+    key: str = "",
+    min_classes: int = 2,
 ) -> Corpus:
     """Store segments as they come; `n_segments` is an upper bound.
 
     Args:
         path: of the array (``.npy``); it is as large as 2 bytes x n_segments x segment_samples.
         key: what the segments were made from; see `open_corpus`.
+        min_classes: 1 for losses that tell nothing apart, such as compactness.
 
     Raises:
-        AudioError: no segments, or a single class: there is nothing to tell apart.
+        AudioError: no segments, or fewer classes: there is nothing to tell apart.
         StorageError: no room for the array.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -109,7 +116,7 @@ def write_corpus(
         store[len(labels)] = _as_int16(samples)
         labels.append(label)
     names = tuple(dict.fromkeys(labels))
-    if len(names) < 2:
+    if len(names) < min_classes:
         raise AudioError(f"{len(names)} classes to train on", fix="give at least two machines or operating points")
     store.flush()
     numbers = {name: number for number, name in enumerate(names)}
