@@ -66,8 +66,13 @@ def read_clip(path: Path | str, *, channel: int = 0, max_s: float = 3600.0) -> F
         n_spare = 0 if audio.samplerate == SAMPLE_RATE_HZ else 1  # a resampler may end one sample sooner
     if duration_s > max_s:
         raise AudioError(f"{path}: {duration_s:.1f} s is longer than {max_s:g} s", fix="cut it")
-    blocks = list(blocks_of_file(path, channel=channel))
-    n_samples = sum(len(block.samples) for block in blocks)
+    blocks: list[Block] = []
+    n_samples = 0
+    for block in blocks_of_file(path, channel=channel):
+        blocks.append(block)
+        n_samples += len(block.samples)
+        if n_samples > max_s * SAMPLE_RATE_HZ + 1:  # the header promised less than there is
+            raise AudioError(f"{path}: longer than {max_s:g} s", fix="cut it")
     if not n_samples or n_samples + n_spare < n_expected:
         raise AudioError(f"{path}: holds samples that are not numbers", fix="record or convert it again")
     return np.concatenate([block.samples for block in blocks])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import struct
 import threading
 import time
@@ -92,11 +93,14 @@ def open_audio(path: Path) -> soundfile.SoundFile:
     Raises:
         AudioError: if it is missing, not audio, empty or truncated.
     """
-    if not path.is_file():
-        raise AudioError(f"{path}: no such file", fix="check the path")
-    _check_riff(path)
     try:
-        file = soundfile.SoundFile(str(path))
+        if not path.is_file():
+            raise AudioError(f"{path}: no such file", fix="check the path")
+        _check_riff(path)
+        file = soundfile.SoundFile(os.fsencode(path))  # bytes: a name need not be text
+    except (OSError, ValueError) as error:
+        reason = (error.strerror if isinstance(error, OSError) else None) or error
+        raise AudioError(f"{path}: cannot be read ({reason})", fix="check its owner and permissions") from error
     except (soundfile.LibsndfileError, TypeError) as error:
         raise AudioError(f"{path}: not readable as audio ({error})", fix="convert it to WAV or FLAC") from error
     if file.frames <= 0:

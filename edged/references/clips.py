@@ -1,34 +1,31 @@
-"""The clips an enrolment is made of: found, read, and refused with the reason when they cannot be used."""
+"""The clips an enrolment is made of: found, examined, and refused with the reason when they cannot be used.
+
+A clip of a file is read twice, once to be examined and once to be embedded, and kept in memory for neither longer than
+that: a thousand clips need no more memory than the longest of them.
+"""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-
-import numpy as np
+from typing import Any
 
 from edged.capture.files import read_clip
 from edged.errors import AudioError, EnrolmentError
 from edged.flow import SAMPLE_RATE_HZ, Float32Array
+from edged.references.gate_clip import ANOMALY_CLIPS, FULL_BAND_HZ, KEYWORD_CLIPS, ClipLimits, Fault, examine
+from edged.references.search import find_audio, printable_name
 
-AUDIO_SUFFIXES = frozenset({".wav", ".flac", ".ogg", ".oga", ".opus", ".aif", ".aiff", ".mp3", ".w64", ".rf64"})
-MAX_FILES = 10_000
-SILENCE_DBFS = -90.0
-CLIPPED_SHARE = 0.01
+__all__ = [
+    "ANOMALY_CLIPS", "KEYWORD_CLIPS", "Clip", "ClipLimits", "ClipSet", "RefusedClip", "clip_of_samples", "examined",
+    "find_audio", "read_clips",
+]  # fmt: skip
 
-
-@dataclass(frozen=True)
-class ClipLimits:
-    """Bounds on the length of a clip, in seconds."""
-
-    min_s: float
-    max_s: float
-
-
-ANOMALY_CLIPS = ClipLimits(1.0, 600.0)
-KEYWORD_CLIPS = ClipLimits(0.15, 10.0)
+MAX_TOTAL_S = 6 * 3600.0
+_SHOWN_REFUSALS = 50
 
 
 @dataclass(frozen=True)
@@ -38,112 +35,169 @@ class Clip:
     Attributes:
         name: file name without its directory, for people.
         sha256: of the samples, so that a copy under another name is still the same clip.
-        samples: float32 (n_samples,) at 16 kHz.
-        doubts: what an operator may want to look at; does not prevent use.
+        n_samples: at 16 kHz.
+        recall: gives the samples, reading the file again.
+        doubts: what an operator should look at before she uses it.
+        band_edge_hz: above this there is nothing in it.
     """
 
     name: str
     sha256: str
-    samples: Float32Array
+    n_samples: int
+    recall: Callable[[], Float32Array]
     doubts: tuple[str, ...] = ()
+    band_edge_hz: float = FULL_BAND_HZ
 
     @property
     def duration_s(self) -> float:
         """Length in seconds."""
-        return len(self.samples) / SAMPLE_RATE_HZ
+        return self.n_samples / SAMPLE_RATE_HZ
+
+    @property
+    def samples(self) -> Float32Array:
+        """Float32 (n_samples,) at 16 kHz; those of a file are read from it every time.
+
+        Raises:
+            AudioError: the file changed since it was examined.
+        """
+        return self.recall()
+
+
+@dataclass(frozen=True)
+class RefusedClip:
+    """A clip that cannot be used.
+
+    Attributes:
+        name: for people: the file's path, or a name.
+        fault: kind of the reason.
+        reason: one sentence.
+    """
+
+    name: str
+    fault: Fault
+    reason: str
+
+    def __str__(self) -> str:
+        return f"{self.name}: {self.reason}"
+
+
+@dataclass(frozen=True)
+class ClipSet:
+    """What was found of the clips of an enrolment.
+
+    Attributes:
+        clips: usable ones, each recording once.
+        refused: those that are not.
+        copies: (name, name of the clip it is a copy of).
+    """
+
+    clips: tuple[Clip, ...]
+    refused: tuple[RefusedClip, ...] = ()
+    copies: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def notes(self) -> list[str]:
+        """A line for every copy."""
+        return [f"{name}: passed over, the same recording as {first}" for name, first in self.copies]
 
 
 def clip_of_samples(name: str, samples: Float32Array, limits: ClipLimits) -> Clip:
     """A clip of samples that are in memory already.
 
     Raises:
-        EnrolmentError: too short, too long or silent.
+        EnrolmentError: too short, too long, silent or otherwise unfit.
     """
-    reason = _reason_against(samples, limits)
-    if reason:
-        raise EnrolmentError(f"{name}: {reason}")
-    clipped = float(np.mean(np.abs(samples) >= 0.999))
-    doubts = (f"{clipped:.0%} of the samples are at full scale",) if clipped > CLIPPED_SHARE else ()
-    return Clip(name, hashlib.sha256(samples.tobytes()).hexdigest(), samples, doubts)
+    clip = _examined_samples(name, samples, limits, lambda: samples)
+    if isinstance(clip, RefusedClip):
+        raise EnrolmentError(str(clip))
+    return clip
 
 
-def find_audio(paths: Sequence[Path]) -> list[Path]:
-    """Audio files among files and directories (searched through), sorted.
-
-    Raises:
-        EnrolmentError: a path is absent, or a directory holds no audio.
-    """
-    found: list[Path] = []
-    for path in paths:
-        if path.is_dir():
-            inside = sorted(p for p in path.rglob("*") if p.suffix.lower() in AUDIO_SUFFIXES and p.is_file())
-            if not inside:
-                raise EnrolmentError(f"{path}: holds no audio files", fix="name a directory with WAV or FLAC clips")
-            found += inside
-        elif path.exists():
-            found.append(path)
-        else:
-            raise EnrolmentError(f"{path}: no such file or directory", fix="check the path")
-    if not found:
-        raise EnrolmentError("no clips were named", fix="use --clips DIR or name files")
-    if len(found) > MAX_FILES:
-        raise EnrolmentError(f"{len(found)} files are more than {MAX_FILES}", fix="enrol a selection")
-    return found
-
-
-def read_clips(
-    paths: Sequence[Path],
+def examined(
+    paths: Iterable[Path],
     limits: ClipLimits,
     *,
     channel: int = 0,
-) -> tuple[list[Clip], list[str]]:
-    """Read every clip, or refuse the lot with one line per clip that cannot be used.
+    track: Callable[[Iterable[Any]], Iterable[Any]] = iter,
+) -> ClipSet:
+    """Look at every clip; nothing is raised for those that cannot be used.
+
+    Raises:
+        EnrolmentError: the clips together are too long.
+    """
+    judged = _within_total(_examined_file(path, limits, channel) for path in track(paths))
+    refused = tuple(clip for clip in judged if isinstance(clip, RefusedClip))
+    usable = [clip for clip in judged if isinstance(clip, Clip)]
+    first: dict[str, Clip] = {}
+    copies = [clip for clip in usable if first.setdefault(clip.sha256, clip) is not clip]
+    return ClipSet(tuple(first.values()), refused, tuple((clip.name, first[clip.sha256].name) for clip in copies))
+
+
+def read_clips(paths: Sequence[Path], limits: ClipLimits, *, channel: int = 0) -> tuple[list[Clip], list[str]]:
+    """Every clip, or the lot refused with one line per clip that cannot be used.
 
     Returns:
         the clips, each recording once, and notes on what was passed over.
 
     Raises:
-        EnrolmentError: at least one clip cannot be used; nothing is enrolled then.
+        EnrolmentError: at least one clip cannot be used.
     """
-    clips: list[Clip] = []
-    problems: list[str] = []
-    for path in paths:
-        try:
-            clips.append(_read_clip(path, limits, channel))
-        except (AudioError, EnrolmentError) as error:
-            problems.append(str(error))
-    if problems:
-        listed = "\n  ".join(problems[:50])
-        raise EnrolmentError(f"{len(problems)} of {len(paths)} clips refused, nothing enrolled:\n  {listed}")
-    return unique_clips(clips)
+    found = examined(paths, limits, channel=channel)
+    if found.refused:
+        raise EnrolmentError(f"{len(found.refused)} of {len(paths)} clips refused:\n  {listed(found.refused)}")
+    return list(found.clips), found.notes
 
 
-def _read_clip(path: Path, limits: ClipLimits, channel: int) -> Clip:
-    samples = read_clip(path, channel=channel, max_s=limits.max_s)
-    reason = _reason_against(samples, limits)
-    if reason:
-        raise EnrolmentError(f"{path}: {reason}")
-    return clip_of_samples(path.name, samples, limits)
+def listed(lines: Sequence[object]) -> str:
+    """Lines of an error, no more than anybody would read."""
+    shown = [str(line) for line in lines[:_SHOWN_REFUSALS]]
+    left = len(lines) - len(shown)
+    return "\n  ".join([*shown, *([f"... and {left} more"] if left else [])])
 
 
-def _reason_against(samples: Float32Array, limits: ClipLimits) -> str:
-    duration_s = len(samples) / SAMPLE_RATE_HZ
-    if duration_s < limits.min_s:
-        return f"{duration_s * 1000:.0f} ms is shorter than {limits.min_s:g} s"
-    if duration_s > limits.max_s:
-        return f"{duration_s:.1f} s is longer than {limits.max_s:g} s"
-    level = float(np.sqrt(np.mean(np.square(samples, dtype=np.float64))))
-    if level < 10 ** (SILENCE_DBFS / 20):
-        return "silent"
-    return ""
+def _within_total(judged: Iterable[Clip | RefusedClip]) -> list[Clip | RefusedClip]:
+    kept, total_s = [], 0.0
+    for clip in judged:
+        total_s += clip.duration_s if isinstance(clip, Clip) else 0.0
+        if total_s > MAX_TOTAL_S:
+            raise EnrolmentError(f"the clips are longer than {MAX_TOTAL_S / 3600:g} h together", fix="enrol a part")
+        kept.append(clip)
+    return kept
 
 
-def unique_clips(clips: Sequence[Clip]) -> tuple[list[Clip], list[str]]:
-    """Each recording once, and a note for every copy left out."""
-    first: dict[str, Clip] = {}
-    notes = []
-    for clip in clips:
-        if clip.sha256 in first:
-            notes.append(f"{clip.name}: passed over, the same recording as {first[clip.sha256].name}")
-        first.setdefault(clip.sha256, clip)
-    return list(first.values()), notes
+def _examined_file(path: Path, limits: ClipLimits, channel: int) -> Clip | RefusedClip:
+    """A clip of a file; no more of it is read than `limits.max_s`."""
+    try:
+        samples = read_clip(path, channel=channel, max_s=limits.max_s)
+    except AudioError as error:
+        message = printable_name(str(error))
+        return RefusedClip(printable_name(path.name), _fault_of(message), message)
+    name = printable_name(path.name)
+    recall = partial(_read_again, path, channel, limits.max_s, _digest(samples))
+    return _examined_samples(name, samples, limits, recall)
+
+
+def _examined_samples(
+    name: str, samples: Float32Array, limits: ClipLimits, recall: Callable[[], Float32Array]
+) -> Clip | RefusedClip:
+    finding = examine(samples, limits)
+    if finding.fault:
+        return RefusedClip(name, finding.fault, finding.reason)
+    return Clip(name, _digest(samples), len(samples), recall, finding.doubts, finding.band_edge_hz)
+
+
+def _read_again(path: Path, channel: int, max_s: float, sha256: str) -> Float32Array:
+    samples = read_clip(path, channel=channel, max_s=max_s)
+    if _digest(samples) != sha256:
+        raise AudioError(f"{printable_name(str(path))}: changed while it was enrolled", fix="enrol it again")
+    return samples
+
+
+def _digest(samples: Float32Array) -> str:
+    return hashlib.sha256(samples.tobytes()).hexdigest()
+
+
+def _fault_of(message: str) -> Fault:
+    if "not numbers" in message:
+        return "not numbers"
+    return "too long" if "longer than" in message else "unreadable"
