@@ -26,9 +26,20 @@ from edged.embed.bundle import Bundle
 from edged.embed.protocol import Embedder
 from edged.errors import StateError
 from edged.features.anomaly import AnomalyFeatures, AnomalySpec
-from edged.features.health import InputLimits, input_verdict
+from edged.features.health import InputLimits, InputVerdict, input_verdict
 from edged.features.keyword import KeywordFeatures
-from edged.flow import SAMPLE_RATE_HZ, Block, Detection, Embedding, Float32Array, InputRange, Outcome, Scored, Segment
+from edged.flow import (
+    SAMPLE_RATE_HZ,
+    Block,
+    Detection,
+    Embedding,
+    Float32Array,
+    InputFacts,
+    InputRange,
+    Outcome,
+    Scored,
+    Segment,
+)
 from edged.frontend import anomaly_spec, front_end, keyword_spec
 from edged.references.anomaly import AnomalyBank
 from edged.references.keyword import KeywordBank
@@ -51,6 +62,9 @@ class Monitor(Protocol):
     @property
     def advice(self) -> str:
         """What the operator should do about the references in use; empty if nothing."""
+
+    def judge_input(self, facts: InputFacts) -> InputVerdict:
+        """Whether a stretch of the input is sound at all; from any thread."""
 
     def push(self, block: Block) -> list[Segment]:
         """Segments that this block completes."""
@@ -100,6 +114,10 @@ class _FrontHalf(ABC):
     def advice(self) -> str:
         """Nothing to do about the references in use."""
         return ""
+
+    def judge_input(self, facts: InputFacts) -> InputVerdict:
+        """Whether a stretch of the input is sound at all; from any thread."""
+        return input_verdict(facts, None)
 
     def push(self, block: Block) -> list[Segment]:
         """Segments that this block completes and that are worth embedding."""
@@ -182,10 +200,9 @@ class AnomalyMonitor(_FrontHalf):
             self._normal = NormalScores.of(bank.scorer.normal_scores)
             self._decider.use_normal(self._normal)
 
-    @property
-    def enrolled_input(self) -> InputRange | None:
-        """What the input was like when the references in use were enrolled; for any thread."""
-        return self._enrolled
+    def judge_input(self, facts: InputFacts) -> InputVerdict:
+        """Whether a stretch of the input is sound at all, and near the enrolled levels; from any thread."""
+        return input_verdict(facts, self._enrolled, self._limits)
 
     def discount_by(self, far: AnomalyMonitor, share: float) -> None:
         """Discount what another stream hears at the same time; that one must always be given its sound first."""
@@ -210,7 +227,7 @@ class AnomalyMonitor(_FrontHalf):
         start, end, epoch = embedding.sample_start, embedding.sample_end, embedding.epoch
         state, lowered_by = "ok", 0.0
         if embedding.input:
-            state = input_verdict(embedding.input, self._enrolled, self._limits).state
+            state = self.judge_input(embedding.input).state
         if state == "ok":
             self._heard.add(score.anomaly_score, self._normal.typical, start, end, epoch)
             if self._far:

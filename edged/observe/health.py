@@ -1,32 +1,23 @@
-"""Is the input a signal at all? Flat, stuck at a DC level, clipping: a pure step that says when that changes."""
+"""Says when the input of a stream stops being sound, and when it is sound again: a pure step over whole seconds.
+
+What is wrong with a second is told by the measure that the monitors judge their segments by, so what `status` says and
+what is not judged agree; here it must last before anybody is told.
+"""
 
 from __future__ import annotations
 
+from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 
-from edged.flow import SAMPLE_RATE_HZ, Block, Float32Array
+from edged.features.health import SILENCE_DBFS, InputState, InputVerdict, input_facts
+from edged.flow import SAMPLE_RATE_HZ, Block, Float32Array, InputFacts
 
-InputState = Literal["ok", "flat", "dc", "clipping"]
-
-
-@dataclass(frozen=True, slots=True)
-class HealthSettings:
-    """Limits of a healthy input.
-
-    Attributes:
-        hold_s: a state must last so long before it is believed.
-        flat_peak: largest deviation from the mean of an input that hears nothing (a bit of 16 is 3e-5).
-        dc_level: mean of a stuck input, of full scale.
-        clipped_share: share of samples at full scale in a second that is clipped.
-    """
-
-    hold_s: int = 5
-    flat_peak: float = 2e-5
-    dc_level: float = 0.25
-    clipped_share: float = 0.01
+HOLD_S = 5
+TORN_SECONDS = 3
+"""So many seconds with dropouts among the last 2 x `HOLD_S` are believed: a torn input is whole in between."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,47 +33,45 @@ class InputHealth:
     """Looks at every whole second of a stream.
 
     Args:
-        settings: the limits.
+        judge: what is wrong with a measured second.
+        hold_s: seconds that a state must last before it is believed.
     """
 
-    def __init__(self, settings: HealthSettings | None = None) -> None:
-        self._settings = settings or HealthSettings()
+    def __init__(self, judge: Callable[[InputFacts], InputVerdict], hold_s: int = HOLD_S) -> None:
+        self._judge_facts = judge
+        self._hold_s = hold_s
         self._second = np.zeros(0, np.float32)
         self.state: InputState = "ok"
-        self.level_dbfs = -120.0
-        self._candidate: InputState = "ok"
-        self._lasts_s = 0
+        self.level_dbfs = SILENCE_DBFS
+        self._recent: deque[InputState] = deque(maxlen=2 * hold_s)
 
     def push(self, block: Block) -> list[InputChange]:
         """Changes that this block proves."""
+        changes = []
         if block.lost_before:
             self._second = self._second[:0]
-        changes = []
+            changes += self._note(block.sample, InputVerdict("dropouts", f"{block.lost_before} samples missing"))
         self._second = np.concatenate([self._second, block.samples])
         while len(self._second) >= SAMPLE_RATE_HZ:
             second, self._second = self._second[:SAMPLE_RATE_HZ], self._second[SAMPLE_RATE_HZ:]
-            changes += self._judge(second, block.end - len(self._second))
+            changes += self._note(block.end - len(self._second), self._judge(second))
         return changes
 
-    def _judge(self, second: Float32Array, end_sample: int) -> list[InputChange]:
-        state, reason = self._state_of(second)
-        self._lasts_s = self._lasts_s + 1 if state == self._candidate else 1
-        self._candidate = state
-        if state == self.state or self._lasts_s < self._settings.hold_s:
-            return []
-        self.state = state
-        return [InputChange(end_sample, state, reason)]
+    def _judge(self, second: Float32Array) -> InputVerdict:
+        facts = input_facts(second)
+        self.level_dbfs = facts.level_dbfs
+        return self._judge_facts(facts)
 
-    def _state_of(self, second: Float32Array) -> tuple[InputState, str]:
-        mean = float(second.mean(dtype=np.float64))
-        peak = float(np.abs(second - np.float32(mean)).max())
-        rms = float(np.sqrt(np.mean(np.square(second, dtype=np.float64))))
-        self.level_dbfs = max(-120.0, 20.0 * float(np.log10(max(rms, 1e-6))))
-        clipped = float(np.mean(np.abs(second) >= 0.999))
-        if peak <= self._settings.flat_peak:
-            return "flat", f"the input is constant at {mean:.4f}"
-        if abs(mean) >= self._settings.dc_level:
-            return "dc", f"mean at {mean:.2f} of full scale"
-        if clipped >= self._settings.clipped_share:
-            return "clipping", f"{clipped:.0%} of the samples at full scale"
-        return "ok", f"level {self.level_dbfs:.0f} dBFS"
+    def _note(self, sample: int, verdict: InputVerdict) -> list[InputChange]:
+        self._recent.append(verdict.state)
+        if verdict.state == self.state or not self._is_believed(verdict.state):
+            return []
+        self.state = verdict.state
+        return [InputChange(sample, verdict.state, verdict.reason)]
+
+    def _is_believed(self, state: InputState) -> bool:
+        is_torn = self._recent.count("dropouts") >= TORN_SECONDS
+        if state == "dropouts":
+            return is_torn
+        lasts = len(self._recent) >= self._hold_s and set(list(self._recent)[-self._hold_s :]) == {state}
+        return lasts and not (state == "ok" and is_torn)

@@ -48,7 +48,8 @@ class Stream:
         self.clock = clock
         self.ring = Ring(settings.ring_s)
         self.inbox = Inbox(round(settings.queue_s * SAMPLE_RATE_HZ), changed, is_live=is_live)
-        self.health = InputHealth()
+        judging = next((monitor for monitor in monitors if monitor.name == "anomaly"), monitors[0])
+        self.health = InputHealth(judging.judge_input)
         self.scores: deque[ScoreEvent] = deque(maxlen=_SCORES_KEPT)
         self.books: dict[str, dict[str, int]] = {}
         self.is_finished = False  # the worker has flushed the monitors

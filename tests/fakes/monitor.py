@@ -8,6 +8,7 @@ import numpy as np
 from edged.accounting import Accounting
 from edged.clock import FakeClock, StreamClock
 from edged.config import CaptureSettings
+from edged.features.health import input_verdict
 from edged.flow import Detection, Embedding, Outcome, Scored, Segment
 from edged.runtime.stream import Stream
 
@@ -23,6 +24,9 @@ class FakeMonitor:
         self.advice = ""
         self.finished = 0
         self._held, self._start = np.zeros(0, np.float32), 0
+
+    def judge_input(self, facts):
+        return input_verdict(facts, None)
 
     def push(self, block):
         if block.lost_before:
