@@ -64,8 +64,8 @@ def test_one_dropout_is_not_worth_telling():
 
 
 def test_gap_after_gap_is_told_and_one_gap_is_not():
-    assert [c.state for c in run(sound(20), 8000, lost_every=4)[1]] == ["dropouts"]
-    assert run(sound(20), 8000, lost_every=30)[1] == []
+    assert [c.state for c in run(sound(20), 8000, hold_s=5, lost_every=4)[1]] == ["dropouts"]
+    assert run(sound(20), 8000, hold_s=5, lost_every=30)[1] == []
 
 
 def test_a_constant_that_is_not_zero_is_flat_too():
