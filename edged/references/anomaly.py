@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 
 from edged.decide.thresholds import ALARM_SPREADS, alarm_threshold
 from edged.embed.bundle import Bundle
-from edged.errors import EnrolmentError
 from edged.flow import Embedding
 from edged.references.bank import (
     ClipRecord,
@@ -23,13 +22,17 @@ from edged.references.bank import (
     records_of_facts,
 )
 from edged.references.clips import Clip
+from edged.references.joint import JointSpace
+from edged.references.labelled import LabelledAnomaly, labelled_of_store, labelled_to_store, separation
+from edged.references.reduction import Reduction, reduced
 from edged.references.store import StoredBank
 from edged.score.anomaly import AnomalyScorer, fit_anomaly
 from edged.score.choices import DEFAULT, Scoring, chosen_specs
 from edged.score.references import References
 
 MONITOR: Literal["anomaly"] = "anomaly"
-MAX_ROWS = 5_000
+MAX_ROWS = 2_000
+"""Segments of a bank: some ten seconds of fitting on a small computer, 14 MB stored."""
 PIECE_SAMPLES = 640_000
 PIECES_PER_CLIP = 1000
 _VECTORS, _SCORER = "vectors/", "scorer/"
@@ -45,8 +48,12 @@ class AnomalyBank:
             single long recording can still be judged leaving one piece out.
         references: one set of vectors per representation of the bundle, rows aligned.
         scorer: fitted to them.
-        threshold: anomaly score at which a segment counts as anomalous.
+        threshold: anomaly score at which a segment counts as anomalous; never above `ceiling`.
         scoring: the back ends it is fitted by, as the configuration chose them then.
+        labelled: sounds that are anomalies, whatever else resembles them.
+        ceiling: no threshold may lie above this, or a labelled anomaly would pass; None = none is known.
+        inseparable: events whose labelled anomaly cannot be told from normal sound, so that no threshold respects it.
+        reduction: which clips were given up when this version was made; not stored.
     """
 
     version: int
@@ -55,6 +62,10 @@ class AnomalyBank:
     scorer: AnomalyScorer
     threshold: float
     scoring: Scoring = DEFAULT
+    labelled: tuple[LabelledAnomaly, ...] = ()
+    ceiling: float | None = None
+    inseparable: tuple[str, ...] = ()
+    reduction: Reduction | None = None
 
     @property
     def domains(self) -> dict[str, int]:
@@ -72,22 +83,31 @@ def extended_bank(
 ) -> AnomalyBank:
     """A new bank: what the current one holds, and these clips as part of a domain; all of it is fitted anew.
 
+    Beyond `MAX_ROWS` segments it keeps the clips that cover what it knows (see `edged.references.reduction`).
+
     Raises:
         ConfigError: the scoring does not fit the bundle.
-        EnrolmentError: all clips are enrolled already, or the bank would grow beyond its bound.
+        EnrolmentError: all clips are enrolled already.
     """
     fresh = fresh_clips(current.clips if current else (), clips)
     old_records = current.clips if current else ()
     records = (*old_records, *(record_of(clip, domain, embeddings) for clip, embeddings in fresh))
     names = [spec.name for spec in bundle.manifest.representations]
     references = {name: _joined(current, name, fresh, len(old_records), domain) for name in names}
-    if len(references[names[0]]) > MAX_ROWS:
-        raise EnrolmentError(f"the bank would hold more than {MAX_ROWS} segments", fix="enrol fewer clips")
-    return fitted_bank(bundle, records, references, scoring)
+    labelled = current.labelled if current else ()
+    if len(references[names[0]]) <= MAX_ROWS:
+        return fitted_bank(bundle, records, references, scoring, labelled)
+    reduction = _reduction(bundle, records, references, scoring)
+    records, references = _selected(records, references, reduction.kept)
+    return replace(fitted_bank(bundle, records, references, scoring, labelled), reduction=reduction)
 
 
 def fitted_bank(
-    bundle: Bundle, clips: tuple[ClipRecord, ...], references: Mapping[str, References], scoring: Scoring = DEFAULT
+    bundle: Bundle,
+    clips: tuple[ClipRecord, ...],
+    references: Mapping[str, References],
+    scoring: Scoring = DEFAULT,
+    labelled: tuple[LabelledAnomaly, ...] = (),
 ) -> AnomalyBank:
     """Fit scorer and threshold to references.
 
@@ -97,7 +117,20 @@ def fitted_bank(
     scorer = fit_anomaly(chosen_specs(bundle.manifest.representations, scoring), references)
     spreads = float(bundle.manifest.decision.get("threshold_spreads", ALARM_SPREADS))
     threshold = alarm_threshold(scorer.normal_scores, spreads=spreads)
-    return AnomalyBank(0, clips, references, scorer, threshold, scoring)
+    return labelled_bank(AnomalyBank(0, clips, references, scorer, threshold, scoring), labelled)
+
+
+def labelled_bank(bank: AnomalyBank, labelled: tuple[LabelledAnomaly, ...]) -> AnomalyBank:
+    """The same references with these labels; the threshold goes below them where normal sound allows it."""
+    apart = separation(bank.scorer, labelled, next(iter(bank.references.values())).clips)
+    threshold = bank.threshold if apart.ceiling is None else min(bank.threshold, apart.ceiling)
+    return replace(bank, threshold=threshold, labelled=labelled, ceiling=apart.ceiling, inseparable=apart.inseparable)
+
+
+def bank_without(bundle: Bundle, bank: AnomalyBank, clips: Collection[int]) -> AnomalyBank:
+    """Fitted as if these clips (their numbers) had never been enrolled; without labels."""
+    kept = [number for number in range(len(bank.clips)) if number not in clips]
+    return fitted_bank(bundle, *_selected(bank.clips, bank.references, kept), bank.scoring)
 
 
 def check_scoring(bundle: Bundle, scoring: Scoring) -> None:
@@ -112,13 +145,17 @@ def check_scoring(bundle: Bundle, scoring: Scoring) -> None:
 def bank_to_store(bank: AnomalyBank, bundle: Bundle) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
     """Facts and arrays for the store."""
     first = next(iter(bank.references.values()))
+    labelled, labelled_arrays = labelled_to_store(bank.labelled)
     facts = bundle_facts(bundle) | {
         "clips": records_as_facts(bank.clips),
         "domains": list(first.domains),
         "threshold": bank.threshold,
         "scoring": bank.scoring,
+        "labelled": labelled,
+        "ceiling": bank.ceiling,
+        "inseparable": list(bank.inseparable),
     }
-    arrays: dict[str, NDArray[Any]] = {"clip_of_row": first.clips}
+    arrays: dict[str, NDArray[Any]] = {"clip_of_row": first.clips} | labelled_arrays
     arrays |= {_VECTORS + name: set_.vectors for name, set_ in bank.references.items()}
     arrays |= {_SCORER + name: value for name, value in bank.scorer.to_arrays().items()}
     return facts, arrays
@@ -140,8 +177,36 @@ def bank_of_store(stored: StoredBank, bundle: Bundle) -> AnomalyBank:
     arrays = {k.removeprefix(_SCORER): v for k, v in stored.arrays.items() if k.startswith(_SCORER)}
     scorer = AnomalyScorer.from_arrays(arrays)
     records = records_of_facts(stored.facts)
-    threshold, scoring = float(stored.facts["threshold"]), stored.facts.get("scoring", DEFAULT)
-    return AnomalyBank(stored.version, records, references, scorer, threshold, scoring)
+    facts = stored.facts
+    return AnomalyBank(
+        stored.version, records, references, scorer, float(facts["threshold"]), facts.get("scoring", DEFAULT),
+        labelled_of_store(facts.get("labelled", ()), stored.arrays), facts.get("ceiling"),
+        tuple(facts.get("inseparable", ())),
+    )  # fmt: skip
+
+
+def _reduction(
+    bundle: Bundle, records: Sequence[ClipRecord], references: Mapping[str, References], scoring: Scoring
+) -> Reduction:
+    specs = chosen_specs(bundle.manifest.representations, scoring)
+    vectors = {name: set_.vectors for name, set_ in references.items()}
+    space = JointSpace.of(vectors, {spec.name: spec.weight for spec in specs if spec.weight > 0})
+    clip_of_row = next(iter(references.values())).clips // PIECES_PER_CLIP
+    return reduced(space.points(vectors), clip_of_row, [record.label for record in records], MAX_ROWS)
+
+
+def _selected(
+    records: Sequence[ClipRecord], references: Mapping[str, References], clips: Sequence[int]
+) -> tuple[tuple[ClipRecord, ...], dict[str, References]]:
+    """Some of the clips, numbered anew in their order."""
+    number = np.full(len(records), -1)
+    number[list(clips)] = np.arange(len(clips))
+    chosen = {}
+    for name, set_ in references.items():
+        own = set_.select(number[set_.clips // PIECES_PER_CLIP] >= 0)
+        renumbered = number[own.clips // PIECES_PER_CLIP] * PIECES_PER_CLIP + own.clips % PIECES_PER_CLIP
+        chosen[name] = References(own.vectors, own.domains, renumbered.astype(np.int64))
+    return tuple(records[clip] for clip in clips), chosen
 
 
 def _joined(

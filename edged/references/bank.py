@@ -21,6 +21,8 @@ class ClipRecord:
         label: its domain (anomaly) or its keyword.
         enrolled_at: RFC 3339 UTC.
         heard: what its samples were like, against which a deaf or hissing input is told; None where nobody looked.
+        band_edge_hz: above this there is nothing in it; None where nobody looked.
+        event: id of the event it was heard at; empty where it was none.
     """
 
     name: str
@@ -29,13 +31,16 @@ class ClipRecord:
     duration_s: float
     enrolled_at: str
     heard: InputRange | None = None
+    band_edge_hz: float | None = None
+    event: str = ""
 
 
 def record_of(clip: Clip, label: str, embeddings: Sequence[Embedding] = ()) -> ClipRecord:
     """The record of a clip enrolled now, and cut into these segments."""
     heard = InputRange.of(embedding.input for embedding in embeddings if embedding.input)
     now = datetime.now(timezone.utc).isoformat(timespec="seconds")
-    return ClipRecord(clip.name, clip.sha256, label, round(clip.duration_s, 3), now, heard)
+    duration_s = round(clip.duration_s, 3)
+    return ClipRecord(clip.name, clip.sha256, label, duration_s, now, heard, clip.band_edge_hz, clip.event)
 
 
 def fresh_clips(

@@ -39,6 +39,7 @@ class Clip:
         recall: gives the samples, reading the file again.
         doubts: what an operator should look at before she uses it.
         band_edge_hz: above this there is nothing in it.
+        event: id of the event it was heard at; empty where it was none.
     """
 
     name: str
@@ -47,6 +48,7 @@ class Clip:
     recall: Callable[[], Float32Array]
     doubts: tuple[str, ...] = ()
     band_edge_hz: float = FULL_BAND_HZ
+    event: str = ""
 
     @property
     def duration_s(self) -> float:

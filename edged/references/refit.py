@@ -41,7 +41,8 @@ def refit_stream(assembly: Assembly, store: BankStore, stream: str) -> RefitRepo
     if not isinstance(current, anomaly.AnomalyBank):
         fix = "run `edged enroll --clips DIR` first"
         raise StateError(f"stream '{stream}': no references of an anomaly monitor are enrolled", fix=fix)
-    bank = anomaly.fitted_bank(bundle, current.clips, current.references, assembly.scoring(stream))
+    scoring = assembly.scoring(stream)
+    bank = anomaly.fitted_bank(bundle, current.clips, current.references, scoring, current.labelled)
     shown = scoring_text(bank.scoring)
     if _same(bank, current):
         return RefitReport(stream, anomaly.MONITOR, current.version, shown, current.threshold, changed=False)

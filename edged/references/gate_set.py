@@ -1,0 +1,144 @@
+"""Does a set of new clips hold together? Outliers in it, and sets that hold two kinds of sound.
+
+A clip is an outlier if it would have raised an alarm under a bank that holds everything but it. Two kinds of sound are
+in a set if one part of it, taken out, lies far beyond the threshold of the rest; the parts are found by the longest
+link of the minimum spanning tree between clips.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edged.embed.bundle import Bundle
+from edged.flow import Float64Array
+from edged.references.anomaly import PIECES_PER_CLIP, AnomalyBank, bank_without
+from edged.references.joint import JointSpace, nearest_distances
+
+LEAST_CLIPS = 5
+"""Of fewer none can be called an outlier: too little is known of the rest."""
+MAX_ROWS_REFITTED = 800
+"""Larger banks are not fitted anew without a clip: one hardly matters to them."""
+N_SUSPECTS = 2
+OUTLIER = 2.5
+OTHER_KIND = 4.0
+"""Times the threshold. Measured on real machines: no set of one machine comes near either (see tests/bench/gate.py)."""
+
+
+@dataclass(frozen=True)
+class SetFinding:
+    """What was found of a set.
+
+    Attributes:
+        scores: leave-one-clip-out score of every new clip, by number; those without company are left out.
+        outliers: number of a clip -> its score without it, in thresholds.
+        other_kind: numbers of the clips of the smaller kind, where there are two.
+        other_distance: their median score by the others alone, in thresholds.
+    """
+
+    scores: dict[int, float]
+    outliers: dict[int, float]
+    other_kind: tuple[int, ...] = ()
+    other_distance: float = 0.0
+
+
+def set_finding(bundle: Bundle, bank: AnomalyBank, fresh: Sequence[int]) -> SetFinding:
+    """Look at new clips.
+
+    Args:
+        bank: fitted with them.
+        fresh: their numbers in `bank.clips`.
+    """
+    scores = left_out_scores(bank, fresh)
+    if len(fresh) < LEAST_CLIPS:
+        return SetFinding(scores, {})
+    rows = len(next(iter(bank.references.values())))
+    if rows > MAX_ROWS_REFITTED:
+        return SetFinding(scores, {c: s / bank.threshold for c, s in scores.items() if s > OUTLIER * bank.threshold})
+    part, distance = _two_kinds(bundle, bank, fresh)
+    suspects = sorted(scores, key=lambda clip: -scores[clip])[:N_SUSPECTS]
+    ratios = {clip: _distance_without(bundle, bank, [clip]) for clip in suspects if clip not in part}
+    outliers = {clip: ratio for clip, ratio in ratios.items() if ratio > OUTLIER}
+    return SetFinding(scores, outliers, part, distance)
+
+
+def left_out_scores(bank: AnomalyBank, clips: Sequence[int]) -> dict[int, float]:
+    """Mean leave-one-clip-out score of clips, as far as they have company."""
+    owner = clip_of_row(bank)
+    scores = bank.scorer.normal_scores
+    means = {clip: scores[(owner == clip) & np.isfinite(scores)] for clip in clips}
+    return {clip: float(own.mean()) for clip, own in means.items() if len(own)}
+
+
+def clip_of_row(bank: AnomalyBank) -> NDArray[np.int64]:
+    """Number of the clip of every reference, (n_references,)."""
+    return np.asarray(next(iter(bank.references.values())).clips // PIECES_PER_CLIP)
+
+
+def joint_points(bank: AnomalyBank) -> tuple[JointSpace, Float64Array]:
+    """The space of a bank's references, and they as points (n_references, dim)."""
+    vectors = {name: set_.vectors for name, set_ in bank.references.items()}
+    space = JointSpace.of(vectors, {part.name: part.weight for part in bank.scorer.parts})
+    return space, space.points(vectors)
+
+
+def _distance_without(bundle: Bundle, bank: AnomalyBank, clips: Sequence[int]) -> float:
+    """Median score of clips by a bank that never had them, in its thresholds."""
+    rest = bank_without(bundle, bank, clips)
+    owner = clip_of_row(bank)
+    scores = [
+        float(np.mean(rest.scorer.scores({name: set_.vectors[owner == c] for name, set_ in bank.references.items()})))
+        for c in clips
+    ]
+    return float(np.median(scores)) / rest.threshold
+
+
+def _two_kinds(bundle: Bundle, bank: AnomalyBank, fresh: Sequence[int]) -> tuple[tuple[int, ...], float]:
+    """The smaller part and its distance, or nothing."""
+    _, points = joint_points(bank)
+    owner = clip_of_row(bank)
+    means = np.stack([points[owner == clip].mean(axis=0) for clip in fresh])
+    inside = longest_link_cut(means)
+    if inside.sum() * 2 > len(inside):
+        inside = ~inside
+    part = [clip for clip, is_inside in zip(fresh, inside, strict=True) if is_inside]
+    if len(part) < 2 or len(fresh) - len(part) < 3:
+        return (), 0.0
+    distance = _distance_without(bundle, bank, part)
+    return (tuple(part), distance) if distance > OTHER_KIND else ((), 0.0)
+
+
+def longest_link_cut(points: Float64Array) -> NDArray[np.bool_]:
+    """Which points (n, dim) lie on one side of the longest link of their minimum spanning tree (Prim's).
+
+    >>> longest_link_cut(np.array([[0.0], [1.0], [9.0], [10.0]])).tolist()
+    [False, False, True, True]
+    """
+    links = _spanning_tree(points)
+    cut = max(range(len(links)), key=lambda index: links[index][0])
+    side = np.zeros(len(points), np.bool_)
+    side[links[cut][2]] = True
+    for _, parent, child in links[cut + 1 :]:  # a child joins after its parent
+        side[child] = side[parent]
+    return side
+
+
+def _spanning_tree(points: Float64Array) -> list[tuple[float, int, int]]:
+    """(length, parent, child) in the order in which the children join, from point 0 on."""
+    distance = np.stack([nearest_distances(points, point[np.newaxis]) for point in points])
+    gap, parent = distance[0].copy(), np.zeros(len(points), np.int64)
+    gap[0] = np.inf
+    joined = np.zeros(len(points), np.bool_)
+    joined[0] = True
+    links = []
+    for _ in range(len(points) - 1):
+        child = int(np.argmin(gap))
+        links.append((float(gap[child]), int(parent[child]), child))
+        joined[child] = True
+        nearer = ~joined & (distance[child] < np.where(joined, -np.inf, gap))
+        gap[nearer], parent[nearer] = distance[child][nearer], child
+        gap[child] = np.inf
+    return links
