@@ -113,3 +113,15 @@ def test_mistakes_are_explained(
     assert stop.value.code == code
     assert said in capsys.readouterr().err
     assert not list(tmp_path.iterdir())
+
+
+def test_a_table_of_which_no_row_can_run_is_a_failure(tmp_path: Path) -> None:
+    """A value out of bounds failed every row with exit code 0."""
+    for name in "abc":
+        (tmp_path / "data" / name).mkdir(parents=True)
+        for k in range(2):
+            sf.write(tmp_path / "data" / name / f"{k}.wav", np.zeros(1600, np.float32), 16_000)
+    words = ["reproduce", "29", "--data", str(tmp_path / "data"), "--run", str(tmp_path / "run"), "--row", "low-1"]
+    result = RUNNER.invoke(app, [*words, "--set", "shots=0"])
+    assert result.exit_code == 1
+    assert "shots: " in result.stdout

@@ -59,3 +59,5 @@ def reproduce(
         typer.echo(json.dumps([asdict(result) for result in results]))
     else:
         typer.echo(table_lines(chosen, results, changes or []))
+    if results and all(result.failure for result in results):
+        raise typer.Exit(1)
