@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,6 +13,7 @@ import numpy as np
 from edged.errors import UsageError
 from trainer.explain.explanation import Explanation, arrays, summary
 from trainer.explain.plot import write_picture
+from trainer.files import write_whole
 
 
 def output_names(clips: Sequence[Path]) -> list[str]:
@@ -43,10 +45,10 @@ def make_directory(directory: Path) -> None:
 
 
 def write_explanation(directory: Path, name: str, clip: Path, explanation: Explanation) -> dict[str, Any]:
-    """Write `name`.png, .npz and .json, each beside its place and then moved there; the summary is returned too.
+    """Write `name`.png, .npz and .json, each whole or not at all; the summary is returned too.
 
     Raises:
-        UsageError: the directory cannot be written to.
+        StorageError: the directory cannot be written to, or is full.
     """
     files = {kind: directory / f"{name}.{kind}" for kind in ("png", "npz", "json")}
     shown = printable(clip)
@@ -56,16 +58,13 @@ def write_explanation(directory: Path, name: str, clip: Path, explanation: Expla
         "picture": printable(files["png"]),
         "arrays": printable(files["npz"]),
     }
-    staging = {kind: path.with_name(f".{path.name}.new") for kind, path in files.items()}
-    try:
-        write_picture(staging["png"], printable(Path(clip.name)), explanation)
-        with staging["npz"].open("wb") as file:
-            np.savez_compressed(file, **arrays(explanation))  # type: ignore[arg-type]
-        staging["json"].write_text(json.dumps(facts, indent=2, allow_nan=False) + "\n", encoding="utf-8")
-        for kind, path in files.items():
-            staging[kind].replace(path)
-    except OSError as error:
-        raise UsageError(f"{directory}: {error.strerror or error}", fix="name a directory with space") from error
+    picture, stored = io.BytesIO(), io.BytesIO()
+    write_picture(picture, printable(Path(clip.name)), explanation)
+    np.savez_compressed(stored, **arrays(explanation))  # type: ignore[arg-type]
+    text = json.dumps(facts, indent=2, allow_nan=False) + "\n"
+    write_whole(files["png"], picture.getvalue())
+    write_whole(files["npz"], stored.getvalue())
+    write_whole(files["json"], text.encode())
     return facts
 
 

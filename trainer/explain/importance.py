@@ -48,8 +48,12 @@ class ImportanceMap:
 
     @property
     def reliability(self) -> float:
-        """Correlation to expect with a map of as many other masks (Spearman and Brown's prophecy of the halves')."""
-        return 2.0 * self.split_half_correlation / (1.0 + self.split_half_correlation)
+        """Correlation to expect with a map of as many other masks (Spearman and Brown's prophecy of the halves').
+
+        Halves that disagree prophesy nothing: 0 for a negative correlation, where the formula leaves [-1, 1].
+        """
+        half = self.split_half_correlation
+        return half if np.isnan(half) else max(0.0, 2.0 * half / (1.0 + max(half, 0.0)))
 
 
 @dataclass(frozen=True)

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 
@@ -17,7 +16,7 @@ _SIZE_INCHES = (15.0, 5.0)
 _RESOLUTION_DPI = 110
 
 
-def write_picture(path: Path, title: str, explanation: Explanation) -> None:
+def write_picture(file: IO[bytes], title: str, explanation: Explanation) -> None:
     """Draw the log spectrogram, the importance map and the bands' contributions side by side, as a PNG.
 
     All panels share the frequency axis, a mel scale labelled in Hz and kHz. In the map red drives the score up and blue
@@ -35,7 +34,7 @@ def write_picture(path: Path, title: str, explanation: Explanation) -> None:
     _draw_map(axes[1], explanation)
     _draw_bands(axes[2], explanation)
     _label_frequencies(axes[0], explanation)
-    figure.savefig(path, format="png")
+    figure.savefig(file, format="png")
 
 
 def tick_label(frequency_hz: float) -> str:

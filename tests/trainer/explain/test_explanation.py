@@ -1,5 +1,6 @@
 """Explanations end to end: what was put into a clip is what they name; files; the command."""
 
+import errno
 import json
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from trainer.commands.explain import explain
 from trainer.explain.bundle_scorer import FittedBundle, fit_bundle
 from trainer.explain.explanation import explain_clip, summary
 from trainer.explain.files import write_explanation
+from trainer.files import StorageError
 
 APP = typer.Typer()
 APP.command()(explain)
@@ -91,6 +93,21 @@ def test_files_hold_what_the_summary_says(fitted: FittedBundle, tmp_path: Path) 
         assert stored["part_scores"].sum() == pytest.approx(float(stored["segment_score"]))
         assert set(stored) >= {"band_contributions/quiet", "band_contributions/network", "map_standard_error"}
     assert (tmp_path / "x.png").read_bytes()[:4] == b"\x89PNG"
+
+
+def test_a_full_disk_leaves_nothing_half_written(
+    fitted: FittedBundle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What had been written before the disk was full stayed as hidden files."""
+
+    def full(_: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    found = explain_clip(fitted, sound(9), n_masks=2)
+    monkeypatch.setattr("os.fsync", full)
+    with pytest.raises(StorageError, match="No space left"):
+        write_explanation(tmp_path, "x", Path("x.wav"), found)
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_name_is_not_taken_for_a_formula(fitted: FittedBundle, tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from edged.errors import UsageError
-from trainer.explain.importance import importance_map
+from trainer.explain.importance import ImportanceMap, importance_map
 from trainer.explain.masks import MaskSpec, random_masks
 
 SHAPE = (70, 51)
@@ -168,6 +168,13 @@ def test_few_masks_have_no_split_half_correlation(n_masks: int, is_known: bool) 
     found = importance_map(energy_in_region, np.ones(SHAPE, np.float32), n_masks=n_masks, cells=CELLS, keep=0.7)
     assert np.isfinite(found.split_half_correlation) == is_known
     assert np.isfinite(found.importance).all()
+
+
+@pytest.mark.parametrize(("half", "whole"), [(-1.0, 0.0), (-0.9, 0.0), (0.0, 0.0), (0.5, 2 / 3), (1.0, 1.0)])
+def test_reliability_of_halves_that_disagree(half: float, whole: float) -> None:
+    """It divided by zero, or said -18."""
+    nothing = np.zeros((1, 1))
+    assert ImportanceMap(nothing, nothing, 0.0, half, 4).reliability == pytest.approx(whole)
 
 
 @pytest.mark.parametrize(("n_masks", "batch"), [(0, 32), (10, 0)])
