@@ -14,7 +14,7 @@ from edged.errors import BundleError
 from edged.features.anomaly import AnomalySpec, clip_segments
 from edged.features.keyword import KeywordFeatures, KeywordSpec
 from edged.flow import SAMPLE_RATE_HZ, Block, Float32Array, Segment
-from trainer.external.encoder import Encoder, OnnxEncoder
+from trainer.external.encoder import Encoder, OnnxEncoder, require_sound
 from trainer.external.sidecar import WINDOW_S
 
 SHIPPED = ("anomaly", "keyword")
@@ -46,7 +46,12 @@ class BundleEncoder:
         return self._dim
 
     def vectors(self, clip: Float32Array) -> Float32Array:
-        """float32 (n_samples,) at 16 kHz -> (time, dim)."""
+        """float32 (n_samples,) at 16 kHz -> (time, dim).
+
+        Raises:
+            AudioError: an empty clip, or one that is not finite.
+        """
+        require_sound(self.label, clip)
         rows = [embedding.vectors[self._name] for embedding in self._embedder.embed(self._segments(clip))]
         if self._bundle.manifest.kind == "anomaly":
             return np.stack(rows)

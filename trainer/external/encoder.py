@@ -5,6 +5,7 @@ clip at 16 kHz -> encoder's rate -> windows -> (log-mel) -> network -> (time, di
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -19,7 +20,7 @@ from trainer.external.log_mel import log_mel_frames
 from trainer.external.session import MAX_RUN_S, BoundedSession
 from trainer.external.sidecar import read_sidecar
 from trainer.external.signature import as_sequences, input_port, output_name, window_samples
-from trainer.external.windows import sliding_windows
+from trainer.external.windows import window_batches
 
 WINDOWS_PER_RUN = 16
 
@@ -37,6 +38,16 @@ class Encoder(Protocol):
 
     def vectors(self, clip: Float32Array) -> Float32Array:
         """float32 (n_samples,) at 16 kHz -> (time, dim), at least one row."""
+
+
+def require_sound(label: str, clip: Float32Array) -> None:
+    """Refuse what no encoder can take.
+
+    Raises:
+        AudioError: an empty clip, or one that is not finite.
+    """
+    if clip.ndim != 1 or not len(clip) or not np.isfinite(clip).all():
+        raise AudioError(f"{label}: the clip is empty or not finite", fix="record it again")
 
 
 @dataclass(frozen=True)
@@ -128,37 +139,34 @@ class OnnxEncoder:
             AudioError: an empty clip, or one that is not finite.
             BundleError: the network failed, or gave something else than embeddings.
         """
-        if clip.ndim != 1 or not len(clip) or not np.isfinite(clip).all():
-            raise AudioError(f"{self.label}: the clip is empty or not finite", fix="record it again")
-        sequences = [self._run(batch) for batch in self._batches(self._inputs(clip))]
+        require_sound(self.label, clip)
+        sequences = [self._run(batch) for batch in self._batches(clip)]
         result = np.concatenate([rows.reshape(-1, rows.shape[-1]) for rows in sequences])
         if result.shape[1] != self._dim:
             fix = "export it with a fixed length of its embedding"
             raise BundleError(f"{self._path}: gives {result.shape[1]} values now, {self._dim} before", fix=fix)
         return result
 
-    def _inputs(self, clip: Float32Array) -> Float32Array:
-        """(n_windows, n_samples) or (n_windows, n_frames, n_mels), in the encoder's units."""
+    def _batches(self, clip: Float32Array) -> Iterator[Float32Array]:
+        """(n_windows, n_samples) or (n_windows, n_frames, n_mels) of each run, in the encoder's units."""
         sidecar = self._sidecar
         samples = clip
         if sidecar.sample_rate_hz != SAMPLE_RATE_HZ:
             samples = soxr.resample(clip, SAMPLE_RATE_HZ, sidecar.sample_rate_hz).astype(np.float32)
         window = self._window or len(samples)
-        windows = sliding_windows(samples * self._full_scale(), window, self.hop_samples or window)
-        if sidecar.log_mel is None:
-            return windows
-        if window < sidecar.log_mel.n_fft:
+        if sidecar.log_mel is not None and window < sidecar.log_mel.n_fft:
             raise AudioError(f"{self.label}: {window} samples hold no frame", fix="use longer clips or windows")
-        return np.stack([log_mel_frames(one, sidecar.log_mel, sidecar.sample_rate_hz) for one in windows])
+        size, hop = self._port.batch or WINDOWS_PER_RUN, self.hop_samples or window
+        for windows in window_batches(samples * self._full_scale(), window, hop, size):
+            if sidecar.log_mel is None:
+                yield windows
+            else:
+                yield np.stack([log_mel_frames(one, sidecar.log_mel, sidecar.sample_rate_hz) for one in windows])
 
     def _full_scale(self) -> np.float32:
         is_integer = self._port.dtype.kind == "i" and self._sidecar.log_mel is None
         usual = float(np.iinfo(self._port.dtype).max) if is_integer else 1.0
         return np.float32(self._sidecar.full_scale or usual)
-
-    def _batches(self, windows: Float32Array) -> list[Float32Array]:
-        size = self._port.batch or WINDOWS_PER_RUN
-        return [windows[start : start + size] for start in range(0, len(windows), size)]
 
     def _run(self, windows: Float32Array) -> Float32Array:
         """One batch, filled up where the network fixes its size: -> (n_windows, time, dim)."""
@@ -170,4 +178,4 @@ class OnnxEncoder:
     def _try_out(self) -> int:
         """Length of a vector, from a second of noise."""
         noise = np.random.default_rng(0).standard_normal(SAMPLE_RATE_HZ).astype(np.float32) * np.float32(0.01)
-        return int(self._run(self._batches(self._inputs(noise))[0]).shape[-1])
+        return int(self._run(next(self._batches(noise))).shape[-1])

@@ -8,7 +8,7 @@ import pytest
 import edged
 from edged.assembly import open_bundle
 from edged.embed.onnx import OnnxEmbedder
-from edged.errors import BundleError
+from edged.errors import AudioError, BundleError
 from edged.pipeline import embed_signal
 from tests.fakes.sounds import machine, word
 from trainer.external.bundle_encoder import open_encoder
@@ -31,6 +31,15 @@ def test_keyword_bundle_gives_means_over_960_ms() -> None:
     encoder = open_encoder("keyword")
     np.testing.assert_allclose(encoder.vectors(clip), expected, rtol=1e-5, atol=1e-6)
     assert encoder.vectors(clip[:4000]).shape == (1, 128)
+
+
+@pytest.mark.parametrize("name", ["anomaly", "keyword"])
+def test_what_is_no_sound_is_refused(name: str) -> None:
+    """An empty clip ended in a traceback, one that is not finite blamed the bundle."""
+    encoder = open_encoder(name)
+    for clip in (np.zeros(0, np.float32), np.full(16_000, np.nan, np.float32)):
+        with pytest.raises(AudioError, match="empty or not finite"):
+            encoder.vectors(clip)
 
 
 def test_no_such_encoder(tmp_path: Path) -> None:
