@@ -34,7 +34,16 @@ N_TELEPHONE, N_ORDERS = 70, 36
 
 
 def make_draw(data: Path, seed: int, n_telephone: int = N_TELEPHONE, n_orders: int = N_ORDERS) -> Draw:
-    """Draw shots and sentences of the data pack."""
+    """Draw shots and sentences of the data pack.
+
+    Raises:
+        AudioError: the data pack's sentences are not there.
+    """
+    for name in ("wuw2", "barista"):
+        if not (data / "speech" / name / "truth.json").is_file():
+            raise AudioError(
+                f"{data}: holds no speech/{name}/truth.json", fix="name a folder in the data pack's layout"
+            )
     sources = [telephone_task(data, seed, context_s=0.0), orders_task(data, seed, ORDER_WORDS, context_s=0.0)]
     halves = [two_parts(t.spoken, seed, n) for (t, _), n in zip(sources, (n_telephone, n_orders), strict=True)]
     validation, test = ({name: truth for half in halves for name, truth in half[part].items()} for part in (0, 1))

@@ -72,10 +72,11 @@ def read_waveform(path: Path, n_samples: int) -> Float32Array:
 
 
 def _clip_of(path: Path, root: Path) -> SoundClip:
-    folders = path.relative_to(root).parts[:-1]
+    *folders, _ = below = path.relative_to(root).parts
     prefix, mark, rest = path.stem.partition("__")
     if not folders and not (mark and prefix):
         raise AudioError(f"{path}: belongs to no class", fix="put it into its class's folder, or name it CLASS__NAME")
     name, stem = (folders[0], path.stem) if folders else (prefix, rest)
     match = _ESC.fullmatch(stem)
-    return SoundClip(path, name, match[1] if match else f"{name}/{stem}")
+    own = "/".join((*below[:-1], path.stem)) if folders else f"{name}/{stem}"
+    return SoundClip(path, name, match[1] if match else own)

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.utils.data import DataLoader
 
+from edged.errors import UsageError
 from edged.features.anomaly import AnomalySpec
 from edged.flow import Float32Array
 from trainer.anomaly_objective import equal_level
@@ -59,11 +60,19 @@ def turned_round(signals: Tensor) -> Tensor:
 def directly_trained(
     fold: Fold, recipe: OpenSetRecipe, run_directory: Path, *, seed: int, progress: bool = False
 ) -> Embedded:
-    """Train on the fold's shots and embed its clips; a class is known by the mean of its shots."""
+    """Train on the fold's shots and embed its clips; a class is known by the mean of its shots.
+
+    Raises:
+        UsageError: fewer than three classes.
+    """
+    n_classes = len(fold.roles.trained)
+    if n_classes < 3:  # with one centre each the loss begins with a scale of zero
+        raise UsageError(
+            f"{n_classes} classes to tell apart", fix="give three, or leave out the directly trained system"
+        )
     pl.seed_everything(seed, workers=True, verbose=False)
     spec = network_spec(recipe)
     network = build_network(recipe, spec)
-    n_classes = len(fold.roles.trained)
     objective = SoundObjective(spec, SubclusterAdaCos(n_classes, 1, network.dim), n_classes, recipe.mixup_probability)
     batches = EvenBatches(len(fold.train), recipe.batch_size)
     signals = np.stack([read_waveform(clip.path, recipe.segment_samples) for clip in fold.train])

@@ -50,6 +50,12 @@ def test_a_listed_sentence_without_audio_is_named(published) -> None:
         dailytalk_draw(published / "tables", published / "data", published / "noise")
 
 
+def test_a_folder_without_the_sentences_is_refused(tmp_path) -> None:
+    """It ended in a traceback."""
+    with pytest.raises(AudioError, match=r"speech/wuw2/truth\.json"):
+        make_draw(tmp_path, 0)
+
+
 def test_the_data_pack_gives_fifteen_words_and_two_parts(data_dir) -> None:
     draw = make_draw(data_dir, 0, n_telephone=3, n_orders=2)
     assert {len(clips) for clips in draw.clips.values()} == {5}

@@ -28,12 +28,13 @@ def collection(n_per_class: int = 40, names: tuple[str, ...] = NAMES) -> list[So
 
 
 def test_a_folder_per_class(tmp_path: Path) -> None:
-    touch(tmp_path, "bell/1.wav", "bell/more/2.flac", "horn/1.wav")
+    """Files of the same name in different folders below a class are different recordings."""
+    touch(tmp_path, "bell/1.wav", "bell/more/1.flac", "horn/1.wav")
     (tmp_path / "README.md").write_text("no sound")
     clips = read_class_tree(tmp_path)
     assert [(clip.name, clip.recording) for clip in clips] == [
         ("bell", "bell/1"),
-        ("bell", "bell/2"),
+        ("bell", "bell/more/1"),
         ("horn", "horn/1"),
     ]
 

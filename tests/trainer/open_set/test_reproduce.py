@@ -8,7 +8,7 @@ import soundfile as sf
 import torch
 import yaml
 
-from edged.errors import ConfigError
+from edged.errors import ConfigError, UsageError
 from trainer.losses.subcluster_adacos import SubclusterAdaCos
 from trainer.models.compact import CompactDualBranch
 from trainer.models.dual_branch import DualBranch
@@ -118,6 +118,13 @@ def test_direct_training_uses_the_recipes_epochs_and_batches(sounds: Path, tmp_p
     state = torch.load(tmp_path / "last.ckpt", weights_only=True)
     assert (state["epoch"] + 1, state["global_step"]) == (4, 4 * 2)
     assert state["state_dict"]["objective.loss.centres"].shape == (4, 1, 256)
+
+
+def test_two_classes_are_too_few_to_train_directly(sounds: Path, tmp_path: Path) -> None:
+    """The loss refused its two centres with a traceback."""
+    recipe = {**TINY, "non_targets": ["whistle", "low"], "openness": "high", "systems": ["directly trained"]}
+    with pytest.raises(UsageError, match="2 classes to tell apart"):
+        reproduce_open_set(sounds, recipe, [0], tmp_path)
 
 
 def test_signals_are_turned_round_each_by_its_own() -> None:
