@@ -14,6 +14,7 @@ from edged.errors import ConfigError, StateError, UsageError
 from edged.pipeline import AnomalyMonitor, KeywordMonitor, Monitor
 from edged.references import anomaly, keyword
 from edged.references.store import BankStore
+from edged.references.thresholds import ThresholdStore
 
 MonitorName = Literal["anomaly", "keyword"]
 MONITOR_NAMES: tuple[MonitorName, ...] = ("anomaly", "keyword")
@@ -94,7 +95,7 @@ class Assembly:
             StateError: the bank cannot be used.
         """
         built = self._without_bank(stream, monitor, all_matches)
-        built.use_bank(self.bank(store, stream, monitor))
+        self._equip(built, store, stream, monitor)
         return built
 
     def configured_monitors(
@@ -110,7 +111,7 @@ class Assembly:
         for name in (name for name in MONITOR_NAMES if getattr(wanted, name) is not None):
             monitor = self._without_bank(stream, name)
             try:
-                monitor.use_bank(self.bank(store, stream, name))
+                self._equip(monitor, store, stream, name)
             except StateError as error:
                 on_unusable(name, error)
             monitors.append(monitor)
@@ -135,6 +136,13 @@ class Assembly:
         if far is None or not store.active_version(far, "anomaly"):
             return None
         return self.monitor(store, far, "anomaly"), self.config.streams[far].channel
+
+    def _equip(self, built: Monitor, store: BankStore, stream: str, monitor: MonitorName) -> None:
+        """The active bank, and the thresholds that were found for it."""
+        built.use_bank(self.bank(store, stream, monitor))
+        if isinstance(built, AnomalyMonitor) and built.settings.false_alarms_per_day is not None:
+            with ThresholdStore(self.config.state_path) as thresholds:
+                built.use_found_thresholds(thresholds.load(stream, monitor))
 
     def _without_bank(self, stream: str, monitor: MonitorName, all_matches: bool = False) -> Monitor:
         bundle, settings = self.bundle(stream, monitor), self.settings(stream, monitor)

@@ -65,6 +65,11 @@ ScoringName = Literal[
 Scoring = ScoringName | Annotated[dict[str, ScoringName], Field(min_length=1)]
 
 
+ThresholdMethod = Literal[
+    "mst-sd", "mst-mad", "mst-iqr", "mst-gdp", "mst-hp", "sd", "mad", "iqr", "gdp", "hp", "cleversd"
+]
+
+
 class AnomalySettings(Settings):
     """A monitor that says when the stream does not sound as it normally does."""
 
@@ -75,6 +80,24 @@ class AnomalySettings(Settings):
         "representation, as {embedding: lof}; `edged references refit` applies a change",
     )
     threshold: float | None = Field(default=None, gt=0.0, description="anomaly score; empty = from the enrolled clips")
+    threshold_method: ThresholdMethod = Field(
+        default="mst-sd",
+        description="how the enrolled clips give a threshold: one or two stages (mst) of standard deviation, median "
+        "absolute deviation, interquartile range, gamma or histogram percentile; or cleverSD",
+    )
+    false_alarms_per_day: float | None = Field(
+        default=None,
+        ge=0.01,
+        le=1000.0,
+        description="how many you accept: the threshold is found from what the daemon hears, as soon as that was long "
+        "enough; until then the enrolled clips' own stands; empty = it always does",
+    )
+    false_alarm_confidence: float = Field(
+        default=0.9,
+        ge=0.5,
+        le=0.99,
+        description="confidence of the band stated for false alarms; the budget is kept with at least this confidence",
+    )
     onset_segments: int = Field(default=2, ge=1, le=100, description="segments above the threshold that make an onset")
     onset_window: int = Field(default=3, ge=1, le=100, description="... out of this many latest segments")
     cleared_segments: int = Field(
@@ -115,6 +138,15 @@ class AnomalySettings(Settings):
     def _window_holds_onset(self) -> AnomalySettings:
         if self.onset_segments > self.onset_window:
             raise ValueError("onset_segments cannot exceed onset_window")
+        return self
+
+    @model_validator(mode="after")
+    def _one_source_of_the_threshold(self) -> AnomalySettings:
+        if self.threshold is None:
+            return self
+        for key in ("false_alarms_per_day", "threshold_method"):
+            if key in self.model_fields_set and getattr(self, key) is not None:
+                raise ValueError(f"threshold fixes it, {key} finds it: keep one of the two")
         return self
 
 

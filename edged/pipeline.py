@@ -42,7 +42,9 @@ from edged.flow import (
 )
 from edged.frontend import anomaly_spec, front_end, keyword_spec
 from edged.references.anomaly import AnomalyBank
+from edged.references.finding import Rule, enrolment_threshold
 from edged.references.keyword import KeywordBank
+from edged.references.thresholds import FoundThresholds, ThresholdChoice, threshold_settings
 from edged.score.choices import scoring_text
 from edged.spotting import KeywordSpotter
 
@@ -162,6 +164,7 @@ class AnomalyMonitor(_FrontHalf):
         self._heard = Excesses()
         self._far: tuple[Excesses, float] | None = None
         self._normal = NormalScores()
+        self._found: FoundThresholds | None = None
         self.use_bank(bank)
 
     @property
@@ -185,10 +188,41 @@ class AnomalyMonitor(_FrontHalf):
 
     @property
     def threshold(self) -> float | None:
-        """The anomaly score in force as threshold."""
-        if self._settings.threshold is not None:
-            return self._settings.threshold
-        return self._bank.threshold if self._bank else None
+        """The anomaly score in force as threshold, where no domain has its own; None while nothing is enrolled."""
+        return self._thresholds.of() if self._thresholds else None
+
+    @property
+    def thresholds(self) -> ThresholdChoice | None:
+        """Where the thresholds in force come from; for any thread."""
+        return self._thresholds
+
+    @property
+    def settings(self) -> AnomalySettings:
+        """In force; for any thread."""
+        return self._settings
+
+    @property
+    def rule(self) -> Rule:
+        """How scores become alarms; for any thread."""
+        seconds = (self.spec.hop_samples / SAMPLE_RATE_HZ, self.spec.segment_samples / SAMPLE_RATE_HZ)
+        return Rule(_hysteresis_settings(self._settings, self.spec), *seconds)
+
+    def use_threshold_settings(self, settings: AnomalySettings) -> None:
+        """Take what settings say of the threshold from the next embedding on; nothing else of them."""
+        self._settings = self._settings.model_copy(update=threshold_settings(settings))
+        self._choose_thresholds()
+
+    def use_found_thresholds(self, found: FoundThresholds | None) -> None:
+        """Take thresholds found for a budget from the next embedding on, where they fit references and settings."""
+        self._found = found
+        self._choose_thresholds()
+
+    def _choose_thresholds(self) -> None:
+        bank, settings = self._bank, self._settings
+        self._thresholds: ThresholdChoice | None = None
+        if bank:
+            own = enrolment_threshold(bank, settings, self.bundle.manifest.decision)
+            self._thresholds = ThresholdChoice(settings, bank.version, own, self._found)
 
     def use_bank(self, bank: AnomalyBank | KeywordBank | None) -> None:
         """Take other references from the next embedding on; what was decided so far stands."""
@@ -199,6 +233,7 @@ class AnomalyMonitor(_FrontHalf):
         if bank:
             self._normal = NormalScores.of(bank.scorer.normal_scores)
             self._decider.use_normal(self._normal)
+        self._choose_thresholds()
 
     def judge_input(self, facts: InputFacts) -> InputVerdict:
         """Whether a stretch of the input is sound at all, and near the enrolled levels; from any thread."""
@@ -211,9 +246,9 @@ class AnomalyMonitor(_FrontHalf):
     def accept(self, embedding: Embedding) -> Outcome:
         """Score, then decide; an input that is no sound is scored, and nothing is decided by it."""
         self.accounting.score(embedding)
-        if self._bank is None or self.threshold is None:
+        if self._bank is None or self._thresholds is None:
             return Outcome()
-        scored = self._scored(embedding, self._bank, self.threshold)
+        scored = self._scored(embedding, self._bank, self._thresholds)
         if not scored.is_judged:
             return Outcome((scored,))
         return Outcome((scored,), self._decider.push(scored, embedding.epoch, self.bank_version))
@@ -222,7 +257,7 @@ class AnomalyMonitor(_FrontHalf):
         """Nothing waits in an anomaly monitor."""
         return Outcome()
 
-    def _scored(self, embedding: Embedding, bank: AnomalyBank, threshold: float) -> Scored:
+    def _scored(self, embedding: Embedding, bank: AnomalyBank, thresholds: ThresholdChoice) -> Scored:
         score = bank.scorer.score(embedding.vectors)
         start, end, epoch = embedding.sample_start, embedding.sample_end, embedding.epoch
         state, lowered_by = "ok", 0.0
@@ -233,6 +268,7 @@ class AnomalyMonitor(_FrontHalf):
             if self._far:
                 heard, share = self._far
                 lowered_by = discount(score.anomaly_score, self._normal.typical, heard.at(start, end, epoch), share)
+        threshold = thresholds.of(score.domain)
         return Scored(start, end, score.anomaly_score - lowered_by, threshold, score.domain, state, lowered_by)
 
 

@@ -36,6 +36,7 @@ from edged.runtime.device import Device, source_spec
 from edged.runtime.lock import only_daemon
 from edged.runtime.messages import StatusChange, detection_event, score_event, status_event
 from edged.runtime.stream import Stream
+from edged.runtime.thresholds import ThresholdKeeper
 from edged.runtime.verbs import Verbs
 from edged.runtime.watchdog import Watchdog
 from edged.runtime.worker import Worker
@@ -50,10 +51,14 @@ _DAEMON = "edged"  # the stream name of events about the daemon itself
 Command = Literal["stop", "reload", "crash"]
 
 
-def run(config: Config) -> int:
-    """Run the daemon until it is told to stop, or everything is done; the exit code."""
+def run(config: Config, reread: Callable[[], Config] | None = None) -> int:
+    """Run the daemon until it is told to stop, or everything is done; the exit code.
+
+    Args:
+        reread: reads the configuration again, for `edged reload`.
+    """
     set_up_logging()
-    service = Service(config)
+    service = Service(config, reread=reread)
     exit_code = service.run()
     if service.control.is_busy:  # Python would wait for it at the end; the state is whole at any instant
         _log.warning("an enrolment was not done: it is given up, nothing of it is kept")
@@ -67,12 +72,14 @@ class Service:
     Args:
         config: the validated configuration.
         clock: replaced in tests.
+        reread: reads the configuration again; None: it cannot change.
     """
 
-    def __init__(self, config: Config, clock: Clock | None = None) -> None:
+    def __init__(self, config: Config, clock: Clock | None = None, reread: Callable[[], Config] | None = None) -> None:
         if not config.streams:
             raise ConfigError("no streams are configured: there is nothing to do", fix="add devices and streams")
         self.config = config
+        self._reread = reread
         self.boot = uuid.uuid4().hex[:12]
         self._clock = clock or SystemClock()
         self._started_ns = self._clock.monotonic_ns()
@@ -120,6 +127,8 @@ class Service:
                 started.callback(self.metrics.stop)
             self.clips.start()
             started.callback(self._stop_clips)
+            self.thresholds.start()
+            started.callback(self._stop_thresholds)
             self.worker.start()
             started.callback(self._stop_worker)
             started.callback(self._stop_devices)
@@ -214,9 +223,14 @@ class Service:
             list(self.streams.values()), lambda monitor: self._assembly.embedder(monitor.bundle), self._publish,
             self._changed, self.metrics.observe,
         )  # fmt: skip
+        self.thresholds = ThresholdKeeper(
+            config.state_path, self.streams,
+            between_segments=self.worker.between_segments, announce=self.announce, clock=self._clock,
+        )  # fmt: skip
         self._verbs = Verbs(
             config, self.streams,
             use_bank=self.worker.use_bank, announce=self.announce, status=self.status, stop=self.ask_to_stop,
+            take_settings=self._take_settings,
         )  # fmt: skip
         self.control = ControlServer(
             guard, config.control_endpoint, config.control, quick=self._verbs.quick, long=self._verbs.long
@@ -247,6 +261,10 @@ class Service:
     def _stop_clips(self) -> None:
         if not self.clips.stop(self._left_s(0.7)):
             _log.warning("clips that were not saved yet are lost")
+
+    def _stop_thresholds(self) -> None:
+        if not self.thresholds.stop(self._left_s(0.8)):
+            _log.warning("the scores heard lately could not be stored in time")
 
     def _stop_control(self) -> None:
         self.control.stop(self._left_s(0.5))
@@ -318,7 +336,21 @@ class Service:
         except StateError:  # the publisher has ended before its callers: only while stopping
             _log.info("after the end: %s", change)
 
+    def _take_settings(self) -> list[str]:
+        """What a changed configuration says of thresholds, now; whatever else it changes needs a restart.
+
+        Raises:
+            ConfigError: it cannot be read; nothing is changed.
+        """
+        changed = []
+        for name, settings in (self._reread() if self._reread else self.config).streams.items():
+            anomaly = settings.monitors.anomaly
+            if anomaly and self.thresholds.use_settings(name, anomaly):
+                changed.append(f"{name}/threshold")
+        return changed
+
     def _publish(self, stream: Stream, monitor: Monitor, outcome: Outcome) -> None:
+        self.thresholds.heard(stream, monitor, outcome)
         for scored in outcome.scored:
             event = score_event(scored, monitor, stream.clock, self.boot)
             stream.scores.append(event)
@@ -338,7 +370,10 @@ class Service:
             "boot": self.boot,
             "uptime_s": (self._clock.monotonic_ns() - self._started_ns) / 1e9,
             "devices": {name: device.status() for name, device in self.devices.items()},
-            "streams": {name: stream.status() for name, stream in self.streams.items()},
+            "streams": {
+                name: {**stream.status(), "threshold": self.thresholds.status(name)}
+                for name, stream in self.streams.items()
+            },
             "events": {
                 "last_seq": self.publisher.last_seq,
                 "published": self.publisher.published,

@@ -19,12 +19,18 @@ def register(app: typer.Typer) -> None:
 def run(config: ConfigOption = None, state: StateOption = None) -> None:
     """Run the daemon in the foreground (systemd: Type=notify). SIGTERM and Ctrl-C stop it with nothing lost.
 
+    SIGHUP (`edged reload`) takes over banks and the thresholds of a changed configuration: threshold, threshold_method,
+    false_alarms_per_day, false_alarm_confidence. Whatever else has changed needs a restart.
+
     Example: edged run --config /etc/edged/edged.yaml
     """
+    from functools import partial
+
     from edged.configfile import load_config
     from edged.service import run as run_service
 
-    raise typer.Exit(run_service(load_config(config, state)))
+    reread = partial(load_config, config, state)
+    raise typer.Exit(run_service(reread(), reread))
 
 
 def demo(

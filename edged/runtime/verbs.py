@@ -104,6 +104,7 @@ class Verbs:
         announce: makes a status event.
         status: the daemon's status.
         stop: asks the daemon to stop.
+        take_settings: reads the configuration again and takes over its thresholds; which changed.
     """
 
     def __init__(
@@ -115,9 +116,11 @@ class Verbs:
         announce: Announce,
         status: Callable[[], dict[str, Any]],
         stop: Callable[[], None],
+        take_settings: Callable[[], list[str]] = list,
     ) -> None:
         self._config, self._streams = config, streams
         self._use_bank, self._announce, self._status, self._stop = use_bank, announce, status, stop
+        self._take_settings = take_settings
 
     @property
     def quick(self) -> dict[str, Verb]:
@@ -246,10 +249,11 @@ class Verbs:
         return dict(vars(report))
 
     def reload(self, args: dict[str, Any]) -> dict[str, Any]:
-        """Take over every bank that was changed by others."""
+        """Take over every bank that was changed by others, and the thresholds of a changed configuration."""
         parsed(NoArgs, args)
+        changed = self._take_settings()
         with BankStore(self._config.state_path) as store:
-            return {"changed": self._refresh(Assembly(self._config), store)}
+            return {"changed": [*changed, *self._refresh(Assembly(self._config), store)]}
 
     def _refresh(self, assembly: Assembly, store: BankStore) -> list[str]:
         """Give running monitors the banks that are active now; which were changed."""

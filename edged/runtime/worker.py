@@ -56,7 +56,7 @@ class Worker:
         self._publish = publish
         self._changed = changed
         self._observe = observe
-        self._new_banks: deque[tuple[Monitor, Any]] = deque()
+        self._between: deque[Callable[[], None]] = deque()
         self._abandoned = False
         self.steps = 0
         self._thread = threading.Thread(target=self._run, name="worker", daemon=True)
@@ -82,7 +82,11 @@ class Worker:
 
     def use_bank(self, monitor: Monitor, bank: Any) -> None:
         """Let a monitor use other references from its next segment on; from any thread."""
-        self._new_banks.append((monitor, bank))
+        self.between_segments(lambda: monitor.use_bank(bank))
+
+    def between_segments(self, action: Callable[[], None]) -> None:
+        """Do something short before the next segment is judged; from any thread."""
+        self._between.append(action)
         with self._changed:
             self._changed.notify_all()
 
@@ -101,18 +105,17 @@ class Worker:
         while not self.is_done:
             with self._changed:
                 self._changed.wait_for(self._should_act, _IDLE_S)
-            self._take_banks()
+            self._act_between_segments()
             self._step()
             self.steps += 1
 
     def _should_act(self) -> bool:
         ended = any(stream.inbox.is_over and not stream.is_finished for stream in self._streams)
-        return self.has_work or ended or bool(self._new_banks) or self._abandoned
+        return self.has_work or ended or bool(self._between) or self._abandoned
 
-    def _take_banks(self) -> None:
-        while self._new_banks:
-            monitor, bank = self._new_banks.popleft()
-            monitor.use_bank(bank)
+    def _act_between_segments(self) -> None:
+        while self._between:
+            self._between.popleft()()
 
     def _step(self) -> None:
         """Some audio of every stream: features, one batch per embedder, scores, decisions."""

@@ -1,0 +1,175 @@
+"""Which threshold is right for a monitor, from its enrolled clips and what it has heard since.
+
+The enrolled clips speak as long as nothing longer was heard: each was judged by a bank without it, which is a little
+stricter than what a running monitor does. A budget's threshold never lies further from the typical score than
+`MOST_RAISED` times as far as the enrolment's own, nor above a sound that was labelled as an anomaly: a machine that
+wears out slowly, or somebody who feeds it louder and louder sound below the threshold, gets no further than that. And
+segments in alarm never count as normal sound; only `edged feedback EVENT normal` makes them that.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal
+
+import numpy as np
+
+from edged.config import AnomalySettings
+from edged.decide.budget import BudgetThreshold, FalseAlarmRate, Run, budget_threshold, expected_false_alarms
+from edged.decide.hysteresis import HysteresisSettings
+from edged.decide.normal import NormalScores
+from edged.decide.thresholds import ALARM_SPREADS, alarm_threshold
+from edged.references.anomaly import AnomalyBank
+from edged.references.history import Stretch, joined
+from edged.references.thresholds import FoundThresholds
+
+MOST_RAISED = 3.0
+
+Basis = Literal["configured", "enrolled clips", "counted", "extrapolated", "found earlier"]
+
+
+@dataclass(frozen=True)
+class Rule:
+    """How a monitor turns scores into alarms.
+
+    Attributes:
+        hysteresis: when an alarm begins and ends.
+        hop_s: between two segments.
+        segment_s: length of a segment.
+    """
+
+    hysteresis: HysteresisSettings
+    hop_s: float
+    segment_s: float
+
+
+@dataclass(frozen=True)
+class Finding:
+    """A threshold and what it rests on.
+
+    Attributes:
+        threshold: anomaly score.
+        basis: where it comes from.
+        rate: false alarms per day to be expected at it.
+        needed_h: hours that have to be heard before the budget can be kept; None without a budget, or if it is.
+        is_capped: the budget would need a higher one than is allowed.
+        domains: thresholds of the domains that were heard long enough by themselves.
+    """
+
+    threshold: float
+    basis: Basis
+    rate: FalseAlarmRate
+    needed_h: float | None = None
+    is_capped: bool = False
+    domains: dict[str, float] = field(default_factory=dict)
+
+    def found(self, bank: int, settings: AnomalySettings) -> FoundThresholds | None:
+        """What to store: nothing where no budget's threshold was found."""
+        if settings.false_alarms_per_day is None or self.basis not in {"counted", "extrapolated"}:
+            return None
+        budget, confidence = settings.false_alarms_per_day, settings.false_alarm_confidence
+        return FoundThresholds(bank, budget, confidence, self.threshold, self.domains)
+
+
+def enrolment_threshold(bank: AnomalyBank, settings: AnomalySettings, decision: Mapping[str, Any]) -> float:
+    """The threshold of the enrolled clips by the configured method.
+
+    Args:
+        decision: of the bundle's manifest.
+    """
+    if settings.threshold_method == "mst-sd":
+        return bank.threshold
+    spreads = float(decision.get("threshold_spreads", ALARM_SPREADS))
+    return alarm_threshold(bank.scorer.normal_scores, spreads=spreads, method=settings.threshold_method)
+
+
+def find(
+    bank: AnomalyBank, stretches: Sequence[Stretch], settings: AnomalySettings, rule: Rule, own_threshold: float
+) -> Finding:
+    """The threshold in force and its false alarms per day.
+
+    Args:
+        stretches: what the bank's version has heard, oldest first.
+        own_threshold: the configured one, or that of the enrolled clips.
+    """
+    material = _Material(basis_runs(bank, stretches, rule), settings.false_alarm_confidence, rule, _typical(bank))
+    if settings.threshold is not None:
+        return Finding(settings.threshold, "configured", material.expected(settings.threshold))
+    budget = settings.false_alarms_per_day
+    if budget is None:
+        return Finding(own_threshold, "enrolled clips", material.expected(own_threshold))
+    found = material.for_budget(budget)
+    if found.threshold is None or found.method == "none":
+        return Finding(own_threshold, "enrolled clips", material.expected(own_threshold), found.needed_h)
+    highest = _typical(bank) + MOST_RAISED * (own_threshold - _typical(bank))
+    threshold = min(found.threshold, highest)
+    domains = {
+        name: min(own, highest)
+        for name, runs in _by_domain(stretches).items()
+        if (own := replace(material, runs=runs).for_budget(budget).threshold) is not None
+    }
+    is_capped = threshold < found.threshold
+    rate = material.expected(threshold) if is_capped else found.rate
+    return Finding(threshold, found.method, rate, None, is_capped, domains)
+
+
+@dataclass(frozen=True)
+class _Material:
+    """Runs of normal scores, and how they are judged."""
+
+    runs: Sequence[Run]
+    confidence: float
+    rule: Rule
+    typical_score: float
+
+    def expected(self, threshold: float) -> FalseAlarmRate:
+        return expected_false_alarms(
+            self.runs, self.rule.hop_s, self.rule.hysteresis, threshold,
+            confidence=self.confidence, segment_s=self.rule.segment_s, typical_score=self.typical_score,
+        )  # fmt: skip
+
+    def for_budget(self, false_alarms_per_day: float) -> BudgetThreshold:
+        return budget_threshold(
+            self.runs, self.rule.hop_s, self.rule.hysteresis, false_alarms_per_day,
+            confidence=self.confidence, segment_s=self.rule.segment_s, typical_score=self.typical_score,
+        )  # fmt: skip
+
+
+def _typical(bank: AnomalyBank) -> float:
+    return NormalScores.of(bank.scorer.normal_scores).typical
+
+
+def basis_runs(bank: AnomalyBank, stretches: Sequence[Stretch], rule: Rule) -> list[Run]:
+    """What was heard, and the enrolled clips as long as they are longer."""
+    heard = [_run(group) for group in joined(stretches)]
+    enrolled = enrolment_runs(bank)
+    heard_s = sum(len(run.scores) for run in heard) * rule.hop_s
+    enrolled_s = sum((len(run.scores) - 1) * rule.hop_s + rule.segment_s for run in enrolled)
+    return heard if heard_s > enrolled_s else [*enrolled, *heard]
+
+
+def enrolment_runs(bank: AnomalyBank) -> list[Run]:
+    """Leave-one-out scores of every enrolled clip, or piece of a long one."""
+    rows = next(iter(bank.references.values())).clips
+    scores = bank.scorer.normal_scores
+    known = [scores[rows == clip] for clip in dict.fromkeys(rows.tolist())]
+    return [Run(run[np.isfinite(run)]) for run in known if np.isfinite(run).any()]
+
+
+def _by_domain(stretches: Sequence[Stretch]) -> dict[str, list[Run]]:
+    """Runs of each domain, where there are several."""
+    names = list(dict.fromkeys(stretch.domain for stretch in stretches))
+    if len(names) < 2:
+        return {}
+    before = (None, *stretches)
+    own = [
+        replace(stretch, continues=stretch.continues and last is not None and last.domain == stretch.domain)
+        for last, stretch in zip(before, stretches, strict=False)
+    ]
+    return {name: [_run(g) for g in joined(s for s in own if s.domain == name)] for name in names}
+
+
+def _run(group: Sequence[Stretch]) -> Run:
+    scores = np.concatenate([stretch.scores for stretch in group]).astype(np.float64)
+    return Run(scores, group[0].ceiling, group[-1].ended_in_alarm)

@@ -1,0 +1,238 @@
+"""Keeps thresholds for a budget of false alarms: remembers normal scores, and from time to time finds them anew.
+
+    worker -> a recorder per stream -> (keeper's thread) -> score history -> threshold -> monitor, between two segments
+
+Nothing here can delay a score: the worker only appends to a list. A disk that fails costs history, and says so.
+"""
+
+from __future__ import annotations
+
+import itertools
+import logging
+import math
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from edged.clock import NS_PER_S, Clock
+from edged.config import AnomalySettings
+from edged.errors import StateError
+from edged.flow import Outcome
+from edged.pipeline import AnomalyMonitor, Monitor
+from edged.references.finding import Finding, find
+from edged.references.history import ScoreHistory
+from edged.references.thresholds import FoundThresholds, ThresholdStore, threshold_settings
+from edged.runtime.messages import Announce, StatusChange
+from edged.runtime.recorder import Recorder
+from edged.runtime.stream import Stream
+
+_log = logging.getLogger(__name__)
+
+WRITE_EVERY_S = 300.0
+FIND_EVERY_S = 1800.0
+WORTH_A_CHANGE = 0.03
+_DAEMON = "edged"
+
+BetweenSegments = Callable[[Callable[[], None]], None]
+
+
+class ThresholdKeeper:
+    """One thread for all streams.
+
+    Args:
+        between_segments: lets the worker do something between two segments.
+        announce: makes a status event.
+    """
+
+    def __init__(
+        self,
+        state_dir: Path,
+        streams: Mapping[str, Stream],
+        *,
+        between_segments: BetweenSegments,
+        announce: Announce,
+        clock: Clock,
+    ) -> None:
+        self._state_dir = state_dir
+        self._between_segments, self._announce, self._clock = between_segments, announce, clock
+        self._monitors = {
+            name: monitor
+            for name, stream in streams.items()
+            for monitor in stream.monitors
+            if isinstance(monitor, AnomalyMonitor)
+        }
+        self._recorders = {name: Recorder(m.spec.hop_samples) for name, m in self._monitors.items()}
+        self._findings: dict[str, Finding] = {}
+        self._found_for: dict[str, int] = {}
+        self._announced: dict[str, tuple[object, ...]] = {}
+        self._is_history_failing = False
+        self._condition = threading.Condition()
+        self._is_due = True
+        self._stopping = False
+        self._thread = threading.Thread(target=self._run, name="thresholds", daemon=True)
+
+    def start(self) -> None:
+        """Begin."""
+        self._thread.start()
+
+    def stop(self, timeout_s: float) -> bool:
+        """Store what was heard and end; whether that came in time."""
+        with self._condition:
+            self._stopping = True
+            self._condition.notify_all()
+        self._thread.join(timeout_s)
+        return not self._thread.is_alive()
+
+    def wake(self) -> None:
+        """Find every threshold anew, soon; from any thread."""
+        with self._condition:
+            self._is_due = True
+            self._condition.notify_all()
+
+    def heard(self, stream: Stream, monitor: Monitor, outcome: Outcome) -> None:
+        """Take what a monitor made of a segment (worker's thread)."""
+        if monitor.name != "anomaly" or stream.name not in self._recorders:
+            return
+        self._recorders[stream.name].push(outcome, monitor.bank_version, stream.clock.wall_ns)
+        if monitor.bank_version != self._found_for.get(stream.name, 0):
+            self._found_for[stream.name] = monitor.bank_version
+            self.wake()
+
+    def use_settings(self, stream: str, settings: AnomalySettings) -> bool:
+        """Let a monitor take what a changed configuration says of its threshold; whether anything changed."""
+        monitor = self._monitors.get(stream)
+        if monitor is None or threshold_settings(settings) == threshold_settings(monitor.settings):
+            return False
+        self._between_segments(lambda: monitor.use_threshold_settings(settings))
+        self._between_segments(self.wake)
+        return True
+
+    def status(self, stream: str) -> dict[str, Any] | None:
+        """For `edged status`: the threshold, its basis and its false alarms per day; None before the first look."""
+        finding, monitor = self._findings.get(stream), self._monitors.get(stream)
+        return None if finding is None or monitor is None else finding_facts(finding, monitor.settings)
+
+    # -- the keeper's thread -------------------------------------------------------------------------------------------
+
+    def _run(self) -> None:
+        look_at_ns = 0
+        while not self._stopping:
+            with self._condition:
+                self._condition.wait_for(lambda: self._stopping or self._is_due, WRITE_EVERY_S)
+                is_due, self._is_due = self._is_due, False
+            self._write()
+            if not self._stopping and (is_due or self._clock.monotonic_ns() >= look_at_ns):
+                self._find_all()
+                look_at_ns = self._clock.monotonic_ns() + round(FIND_EVERY_S * NS_PER_S)
+        self._write()
+
+    def _write(self) -> None:
+        """Store what was heard since the last time."""
+        waiting = {name: taken for name, recorder in self._recorders.items() if (taken := recorder.take())}
+        if not waiting:
+            return
+        now_ns = self._clock.wall_ns()
+        try:
+            with ScoreHistory(self._state_dir) as history:
+                for name, taken in waiting.items():
+                    for bank, group in itertools.groupby(taken, key=lambda item: item[0]):
+                        history.append(name, "anomaly", bank, [stretch for _, stretch in group], now_ns=now_ns)
+            self._is_history_failing = False
+        except StateError as error:
+            self._history_fails(error)
+
+    def _history_fails(self, error: StateError) -> None:
+        _log.error("the scores heard lately are lost to the thresholds: %s", error)
+        if not self._is_history_failing:
+            self._announce(StatusChange(_DAEMON, "threshold", "history lost", str(error)))
+        self._is_history_failing = True
+
+    def _find_all(self) -> None:
+        for name, monitor in self._monitors.items():
+            try:
+                self._find(name, monitor)
+            except StateError as error:
+                self._history_fails(error)
+
+    def _find(self, name: str, monitor: AnomalyMonitor) -> None:
+        bank, settings, choice = monitor.bank, monitor.settings, monitor.thresholds
+        if bank is None or choice is None or choice.bank != bank.version:  # it changes just now, and will wake us
+            self._findings.pop(name, None)
+            return
+        with ScoreHistory(self._state_dir) as history:
+            stretches = history.stretches(name, "anomaly", bank.version)
+        finding = find(bank, stretches, settings, monitor.rule, choice.of_enrolment)
+        found, used = finding.found(bank.version, settings), choice.applicable
+        if found is None and used is not None:  # what was heard then has been forgotten, but what it said still holds
+            at_used = find(bank, stretches, settings, monitor.rule, used.threshold)
+            finding = replace(at_used, basis="found earlier", domains=dict(used.domains))
+        elif found is not None and (used is None or _differ(found, used)):
+            with ThresholdStore(self._state_dir) as store:
+                store.save(name, "anomaly", found)
+            self._between_segments(lambda: monitor.use_found_thresholds(found))
+        elif found is not None and used is not None:
+            finding = replace(finding, threshold=used.threshold, domains=dict(used.domains))
+        self._findings[name] = finding
+        self._tell(name, finding, settings)
+
+    def _tell(self, name: str, finding: Finding, settings: AnomalySettings) -> None:
+        """Announce what is new, once."""
+        if settings.false_alarms_per_day is None:
+            return
+        said = (finding.basis, finding.threshold, settings.false_alarms_per_day, settings.false_alarm_confidence)
+        if self._announced.get(name) == said:
+            return
+        self._announced[name] = said
+        self._announce(StatusChange(name, "threshold", f"{finding.threshold:.3f}", reason_of(finding, settings)))
+
+
+def finding_facts(finding: Finding, settings: AnomalySettings) -> dict[str, Any]:
+    """A finding as JSON-serialisable facts."""
+    rate = finding.rate
+    return {
+        "threshold": finding.threshold,
+        "basis": finding.basis,
+        "false_alarms_per_day": {
+            "budget": settings.false_alarms_per_day,
+            "expected": _finite(rate.per_day),
+            "low": _finite(rate.low_per_day),
+            "high": _finite(rate.high_per_day),
+            "confidence": settings.false_alarm_confidence,
+        },
+        "heard_h": rate.heard_h,
+        "needed_h": finding.needed_h,
+        "is_capped": finding.is_capped,
+        "domains": finding.domains,
+    }
+
+
+def reason_of(finding: Finding, settings: AnomalySettings) -> str:
+    """What an operator wants to know of a threshold."""
+    rate = finding.rate
+    if finding.needed_h is not None and finding.basis == "enrolled clips":
+        return (
+            f"not enough data yet: need about {finding.needed_h:.2g} more hours for "
+            f"{settings.false_alarms_per_day:g} false alarms per day; the enrolled clips' own threshold stands"
+        )
+    text = (
+        f"{rate.per_day:.2g} false alarms per day ({rate.low_per_day:.2g} to {rate.high_per_day:.2g} "
+        f"with {settings.false_alarm_confidence:.0%} confidence), {finding.basis} from {rate.heard_h:.3g} hours"
+    )
+    capped = "; the budget would need a higher threshold than is allowed: enrol what it sounds like now"
+    return text + (capped if finding.is_capped else "")
+
+
+def _differ(new: FoundThresholds, old: FoundThresholds) -> bool:
+    """Whether a change is worth making: thresholds that wander with every look only confuse."""
+    if (new.bank, new.false_alarms_per_day, new.confidence) != (old.bank, old.false_alarms_per_day, old.confidence):
+        return True
+    if new.domains.keys() != old.domains.keys():
+        return True
+    pairs = [(new.threshold, old.threshold), *((new.domains[name], old.domains[name]) for name in new.domains)]
+    return any(abs(a - b) > WORTH_A_CHANGE * abs(b) for a, b in pairs)
+
+
+def _finite(value: float) -> float | None:
+    return value if math.isfinite(value) else None
