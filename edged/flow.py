@@ -53,19 +53,27 @@ class InputFacts:
     """What the samples of a stretch are like, apart from what they sound like.
 
     Attributes:
-        level_dbfs: root mean square about the mean.
-        mean: of full scale.
+        level_dbfs: root mean square about the mean of every piece.
         clipped_share: of samples at full scale.
         dead_share: of time without any change; `repeated_share`: of time that is a copy of what came before.
         colour: 0 for white noise, towards 1 for hum.
+        levels_dbfs: level of every piece of a sixteenth of a second, `means` and `colours` likewise (means of full
+            scale): what is wrong with a part of a stretch must not hide behind the rest of it.
     """
 
     level_dbfs: float
-    mean: float
     clipped_share: float
     dead_share: float
     repeated_share: float
     colour: float
+    levels_dbfs: tuple[float, ...]
+    means: tuple[float, ...]
+    colours: tuple[float, ...]
+
+    @property
+    def mean(self) -> float:
+        """Mean of the whole stretch, of full scale."""
+        return sum(self.means) / len(self.means)
 
     @property
     def broken_share(self) -> float:
@@ -75,7 +83,7 @@ class InputFacts:
 
 @dataclass(frozen=True, slots=True)
 class InputRange:
-    """Between which bounds the facts of some sound lie, such as of the enrolled clips."""
+    """Between which bounds the facts of some sound lie, such as of the enrolled clips; levels are those of pieces."""
 
     quietest_dbfs: float
     loudest_dbfs: float
@@ -86,8 +94,9 @@ class InputRange:
     @classmethod
     def of(cls, facts: Iterable[InputFacts]) -> InputRange | None:
         """The range of measured stretches; None without any."""
-        known = [cls(f.level_dbfs, f.level_dbfs, f.clipped_share, f.broken_share, f.colour) for f in facts]
-        return cls.joined(known)
+        return cls.joined(
+            cls(min(f.levels_dbfs), max(f.levels_dbfs), f.clipped_share, f.broken_share, f.colour) for f in facts
+        )
 
     @classmethod
     def joined(cls, ranges: Iterable[InputRange | None]) -> InputRange | None:

@@ -250,6 +250,7 @@ class AnomalyMonitor(_FrontHalf):
             return Outcome()
         scored = self._scored(embedding, self._bank, self._thresholds)
         if not scored.is_judged:
+            self._decider.skip()
             return Outcome((scored,))
         return Outcome((scored,), self._decider.push(scored, embedding.epoch, self.bank_version))
 

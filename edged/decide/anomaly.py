@@ -3,7 +3,7 @@
     scored segment -> hysteresis --- in alarm or changing ---> onset | update | cleared, with severity
                           `--------- calm ------------------> drift
 
-Segments whose input was no sound never get here: an alarm that lasts is neither cleared nor prolonged by them.
+Segments whose input was no sound are skipped: an alarm that lasts is neither cleared nor prolonged by them.
 """
 
 from __future__ import annotations
@@ -39,6 +39,10 @@ class AnomalyDecider:
         self._normal = normal
         if self._drift:
             self._ended += self._drift.use_normal(normal)
+
+    def skip(self) -> None:
+        """The next segment could not be judged."""
+        self._hysteresis.skip()
 
     def push(self, scored: Scored, epoch: int, bank_version: int) -> tuple[Detection, ...]:
         """What the score of the next segment that was judged decides."""

@@ -99,6 +99,13 @@ class Hysteresis:
         self._calm_run = 0
         self._since_update = 0
 
+    def skip(self) -> None:
+        """A segment could not be judged: what was above the threshold before it does not join what comes after.
+
+        The segments at both edges of a disturbance hold some of it; together they would be an onset.
+        """
+        self._recent.clear()
+
     def push(
         self, anomaly_score: float, threshold: float, sample_start: int, sample_end: int, typical_score: float = 0.0
     ) -> list[Transition]:

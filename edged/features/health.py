@@ -9,14 +9,13 @@ A machine that is merely louder, quieter within bounds, or has a new tone is hea
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from edged.flow import Float32Array, InputFacts, InputRange
+from edged.flow import Float32Array, Float64Array, InputFacts, InputRange
 
 InputState = Literal["ok", "flat", "dc", "clipping", "deaf", "dropouts", "hiss"]
 
@@ -29,6 +28,8 @@ REPEAT_LOOK_BACK = 25
 REPEAT_LEVEL = 1e-4
 MAX_REPEAT_CHECKS = 1000  # few-valued signals have many equal peaks; live sound has hardly any
 COLOUR_LAGS = 8
+PIECE_SAMPLES = 1000
+MAX_RUN_PIECES = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +37,8 @@ class InputLimits:
     """What an input may be like and still be judged.
 
     Attributes:
-        dc_level: mean of a stuck input, of full scale.
+        dc_level: mean of a stuck input, of full scale. Like the levels it must hold for half a second, in stretches
+            below 4 s for an eighth of them: a pause is not deaf, and a knock does not hiss.
         flat_share: share of dead time from which on the input is flat rather than torn.
         clipped_share: of samples at full scale, beyond what was enrolled.
         broken_share: of dead or repeated time, beyond what was enrolled.
@@ -77,16 +79,20 @@ def input_facts(samples: Float32Array) -> InputFacts:
     >>> input_facts(np.zeros(16_000, np.float32)).dead_share
     1.0
     """
-    mean = float(samples.mean(dtype=np.float64))
-    centred = samples - np.float32(mean)
-    power = float(np.dot(centred, centred)) / len(samples)
+    pieces = _pieces(samples, PIECE_SAMPLES)
+    means = pieces.mean(axis=1)
+    centred = pieces - means[:, np.newaxis]
+    powers = np.einsum("ps,ps->p", centred, centred) / pieces.shape[1]
+    lagged = _lagged_powers(centred)
     return InputFacts(
-        level_dbfs=max(SILENCE_DBFS, 10.0 * math.log10(max(power, 1e-12))),
-        mean=mean,
+        level_dbfs=float(_dbfs(powers.mean())),
         clipped_share=float(np.count_nonzero(np.abs(samples) >= FULL_SCALE) / len(samples)),
         dead_share=_dead_share(samples),
-        repeated_share=_repeated_share(centred, FULL_SCALE - abs(mean)),
-        colour=_colour(centred, power * len(samples)),
+        repeated_share=_repeated_share(samples, np.float32(means.mean())),
+        colour=float(_colour(lagged.sum(axis=1), powers.sum())),
+        levels_dbfs=tuple(_dbfs(powers).tolist()),
+        means=tuple(means.tolist()),
+        colours=tuple(_colour(lagged, powers).tolist()),
     )
 
 
@@ -102,37 +108,50 @@ def input_verdict(facts: InputFacts, enrolled: InputRange | None, limits: InputL
     level = f"level {facts.level_dbfs:.0f} dBFS"
     if enrolled:
         level += f" where {enrolled.quietest_dbfs:.0f} to {enrolled.loudest_dbfs:.0f} dBFS were enrolled"
+    means, levels = np.asarray(facts.means), np.asarray(facts.levels_dbfs)
+    furthest = float(means[np.abs(means).argmax()])
     findings: tuple[tuple[InputState, bool, str], ...] = (
         ("flat", facts.dead_share >= max(limits.flat_share, 2.0 * usual_broken), f"constant at {facts.mean:.4f}"),
-        ("dc", abs(facts.mean) >= limits.dc_level, f"mean at {facts.mean:.2f} of full scale"),
+        ("dc", _lasts(np.abs(means) >= limits.dc_level), f"mean at {furthest:.2f} of full scale"),
         (
             "clipping",
             facts.clipped_share >= limits.clipped_share + 2.0 * usual_clipped,
             f"{facts.clipped_share:.1%} of the samples at full scale",
         ),
-        ("deaf", _is_below(facts, enrolled, limits.deaf_below_db), level),
         (
             "dropouts",
             facts.broken_share >= limits.broken_share + 2.0 * usual_broken,
             f"{facts.broken_share:.1%} of the time missing or repeated",
         ),
-        ("hiss", _is_hiss(facts, enrolled, limits), f"noise without colour, {level}"),
+        ("deaf", _lasts(_is_below(levels, enrolled, limits.deaf_below_db)), level),
+        ("hiss", _lasts(_is_hiss(facts, levels, enrolled, limits)), f"noise without colour, {level}"),
     )
     wrong = (InputVerdict(state, reason) for state, holds, reason in findings if holds)
     return next(wrong, InputVerdict("ok", level))
 
 
-def _is_below(facts: InputFacts, enrolled: InputRange | None, far_db: float | None) -> bool:
-    return enrolled is not None and far_db is not None and facts.level_dbfs < enrolled.quietest_dbfs - far_db
+def _is_below(levels: Float64Array, enrolled: InputRange | None, far_db: float | None) -> NDArray[np.bool_]:
+    if enrolled is None or far_db is None:
+        return np.zeros(len(levels), np.bool_)
+    return np.asarray(levels < enrolled.quietest_dbfs - far_db)
 
 
-def _is_hiss(facts: InputFacts, enrolled: InputRange | None, limits: InputLimits) -> bool:
-    """Noise of the input itself; where the machine's own sound is as white, it cannot be told from it."""
+def _is_hiss(
+    facts: InputFacts, levels: Float64Array, enrolled: InputRange | None, limits: InputLimits
+) -> NDArray[np.bool_]:
+    """Pieces with noise of the input itself; where the machine's own sound is as white, it cannot be told from it."""
     far_db = limits.hiss_beyond_db
     if enrolled is None or far_db is None or enrolled.colour < 1.5 * limits.white_colour:
-        return False
-    is_far = facts.level_dbfs > enrolled.loudest_dbfs + far_db or _is_below(facts, enrolled, far_db)
-    return is_far and facts.colour < limits.white_colour
+        return np.zeros(len(levels), np.bool_)
+    is_far = (levels > enrolled.loudest_dbfs + far_db) | _is_below(levels, enrolled, far_db)
+    return is_far & (np.asarray(facts.colours) < limits.white_colour)
+
+
+def _lasts(pieces: NDArray[np.bool_]) -> bool:
+    """Whether something holds for long enough without a break, (n_pieces,)."""
+    length = max(1, min(MAX_RUN_PIECES, len(pieces) // 8))
+    runs = np.convolve(pieces, np.ones(length, np.int64))
+    return bool(runs.max() >= length)
 
 
 def _dead_share(samples: Float32Array) -> float:
@@ -148,39 +167,51 @@ def _is_dead(pieces: NDArray[np.float32]) -> NDArray[np.bool_]:
     return dead
 
 
-def _repeated_share(centred: Float32Array, highest: float) -> float:
+def _repeated_share(samples: Float32Array, mean: np.float32) -> float:
     """Share of pieces of 20 ms whose surroundings were heard before, bit for bit, within half a second.
 
     Sound never repeats itself exactly, a driver that delivers a buffer again does. Every piece is found again by its
-    highest peak, so the length of the buffer need not be known. Peaks at `highest` are clipped, and all alike.
+    highest peak, so the length of the buffer need not be known. Peaks at full scale are all alike.
     """
-    pieces = _pieces(centred, REPEAT_SAMPLES)
-    peaks = np.abs(pieces).argmax(axis=1) + np.arange(len(pieces)) * pieces.shape[1]
-    values = centred[peaks]
-    is_telling = (np.abs(values) > REPEAT_LEVEL) & (np.abs(values) < highest)
+    pieces = _pieces(samples, REPEAT_SAMPLES)
+    peaks = np.abs(pieces - mean).argmax(axis=1) + np.arange(len(pieces)) * pieces.shape[1]
+    values = samples[peaks]
+    is_telling = (np.abs(values - mean) > REPEAT_LEVEL) & (np.abs(values) < FULL_SCALE)
     repeated = np.zeros(len(pieces), np.bool_)
     n_checks = 0
     for lag in range(1, min(REPEAT_LOOK_BACK, len(pieces) - 1) + 1):
         alike = (values[lag:] == values[:-lag]) & is_telling[lag:] & ~repeated[lag:]
         for piece in (np.flatnonzero(alike) + lag)[: MAX_REPEAT_CHECKS - n_checks]:
-            repeated[piece] = _is_repeat(centred, int(peaks[piece - lag]), int(peaks[piece]))
+            repeated[piece] = _is_repeat(samples, int(peaks[piece - lag]), int(peaks[piece]))
             n_checks += 1
     return float(np.mean(repeated))
 
 
-def _is_repeat(centred: Float32Array, earlier: int, later: int) -> bool:
+def _is_repeat(samples: Float32Array, earlier: int, later: int) -> bool:
     """Whether the 20 ms around two peaks are the same."""
     half = REPEAT_SAMPLES // 2
-    first = centred[max(earlier - half, 0) : earlier + half]
-    again = centred[max(later - half, 0) : later + half]
+    first = samples[max(earlier - half, 0) : earlier + half]
+    again = samples[max(later - half, 0) : later + half]
     return len(first) == REPEAT_SAMPLES and np.array_equal(first, again)
 
 
-def _colour(centred: Float32Array, energy: float) -> float:
-    """Largest autocorrelation of neighbouring samples: 0 for white noise, towards 1 for hum and rumble."""
-    lags = range(1, min(COLOUR_LAGS, len(centred) - 1) + 1)
-    products = [abs(float(np.dot(centred[lag:], centred[:-lag]))) for lag in lags]
-    return max(products, default=0.0) / energy if energy > 0.0 else 0.0
+def _lagged_powers(centred: Float32Array) -> Float64Array:
+    """Products of neighbouring samples at every lag, (n_lags, n_pieces), in units of power."""
+    length = centred.shape[1]
+    lags = range(1, min(COLOUR_LAGS, length - 1) + 1)
+    products = [np.einsum("ps,ps->p", centred[:, lag:], centred[:, :-lag]) for lag in lags]
+    powers: Float64Array = np.asarray(products, np.float64).reshape(len(products), len(centred)) / length
+    return powers
+
+
+def _colour(lagged: Float64Array, power: Float64Array) -> Float64Array:
+    """Largest autocorrelation over the lags (first axis): 0 for white noise, towards 1 for hum and rumble."""
+    largest = np.abs(lagged).max(axis=0, initial=0.0)
+    return np.asarray(largest / np.maximum(power, 1e-30))
+
+
+def _dbfs(power: Float64Array) -> Float64Array:
+    return np.asarray(10.0 * np.log10(np.maximum(power, 10.0 ** (SILENCE_DBFS / 10.0))))
 
 
 def _pieces(samples: Float32Array, length: int) -> NDArray[np.float32]:

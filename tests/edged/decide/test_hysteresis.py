@@ -42,6 +42,23 @@ def test_what_lies_hours_back_does_not_join_what_is_heard_now() -> None:
     assert onset.onset_sample == 1_000_000
 
 
+def test_segments_on_both_sides_of_one_that_was_skipped_do_not_join() -> None:
+    machine = Hysteresis(SETTINGS)
+    machine.push(2.0, 1.0, 0, 250)
+    machine.skip()
+    assert machine.push(2.0, 1.0, 200, 450) == []
+    assert [t.kind for t in machine.push(2.0, 1.0, 300, 550)] == ["onset"]
+
+
+def test_skipping_neither_clears_nor_prolongs_an_alarm() -> None:
+    machine = Hysteresis(SETTINGS)
+    for i, score in enumerate([2.0, 2.0, 0.0]):
+        machine.push(score, 1.0, 100 * i, 100 * i + 250)
+    machine.skip()
+    (cleared,) = machine.push(0.0, 1.0, 900, 1150)
+    assert (cleared.kind, cleared.offset_sample) == ("cleared", 350)
+
+
 def test_pieces_shorter_than_the_window_still_add_up() -> None:
     """A device that stutters gives one segment between two gaps; its faults must be heard all the same."""
     machine = Hysteresis(SETTINGS)

@@ -44,6 +44,9 @@ SICK = {
     "clipping": np.clip(40 * SOUND, -1, 1),
     "clipping of a hum": np.clip(100 * np.sin(0.02 * np.arange(len(SOUND))), -1, 1).astype(np.float32),
     "deaf": noise(1e-5),
+    "deaf for a second": np.concatenate([SOUND[: 5 * RATE_HZ], noise(1e-5)[: 1 * RATE_HZ], SOUND[6 * RATE_HZ :]]),
+    "dc for a second": SOUND + 0.4 * ((np.arange(len(SOUND)) // RATE_HZ) == 4).astype(np.float32),
+    "hiss for a second": SOUND + noise(0.25) * ((np.arange(len(SOUND)) // RATE_HZ) == 4),
     "dropouts": torn(1.0, 0.02),
     "dropouts of one long pause": torn(20.0, 1.0),
     "dropouts by a buffer of 20 ms": stuck(320, 40),
@@ -70,6 +73,7 @@ HEALTHY = {
     "a tone alone": (0.5 * np.sin(2 * np.pi * 1234.5 * T)).astype(np.float32),
     "rumble far above": np.diff(np.convolve(noise(0.1), np.ones(200), "same"), prepend=0.0),
     "a leak, as loud as the machine": SOUND + noise(0.06),
+    "knocks, white and far above": SOUND + noise(0.25) * (np.arange(len(SOUND)) % RATE_HZ < 3000),
     "one click": np.where(np.arange(len(SOUND)) == 5000, np.float32(1), SOUND),
     "16 bits of little": np.round(SOUND * 1500) / 32768,
 }
@@ -104,13 +108,18 @@ def test_checks_against_the_enrolled_level_can_be_switched_off():
 def test_facts_are_what_a_slow_count_gives():
     sound = torn(1.7, 0.03)
     sound[1000:1100] = 1.0
+    assert input_facts(sound).repeated_share == 0.0
     facts = input_facts(sound)
     pieces = [sound[i : i + 80] for i in range(0, len(sound) - 79, 80)]
     assert facts.dead_share == np.mean([np.ptp(p) <= 2e-5 and abs(p[0]) < 0.99 for p in pieces])
     assert facts.clipped_share == 100 / len(sound)
-    assert facts.level_dbfs == pytest.approx(20 * np.log10(np.std(sound.astype(float))), abs=1e-3)
+    assert facts.level_dbfs == pytest.approx(10 * np.log10(np.mean(sound.reshape(160, 1000).var(axis=1))), abs=1e-3)
     coefficients = [np.corrcoef(sound[k:], sound[:-k])[0, 1] for k in range(1, 9)]
-    assert facts.colour == pytest.approx(np.max(np.abs(coefficients)), abs=1e-3)
+    assert facts.colour == pytest.approx(np.max(np.abs(coefficients)), abs=0.02)
+    third = sound[2000:3000].astype(float)
+    assert facts.levels_dbfs[2] == pytest.approx(20 * np.log10(third.std()), abs=1e-3)
+    assert facts.means[2] == pytest.approx(third.mean(), abs=1e-6)
+    assert len(facts.levels_dbfs) == len(facts.means) == len(facts.colours) == 160
 
 
 @pytest.mark.parametrize("n_samples", [1, 2, 79, 80, 319, 321])
@@ -119,9 +128,9 @@ def test_any_length_can_be_measured(n_samples):
 
 
 def test_ranges_join():
-    loud = InputFacts(-10.0, 0.0, 0.2, 0.0, 0.0, 0.9)
-    quiet = replace(loud, level_dbfs=-50.0, clipped_share=0.0, repeated_share=0.1, colour=0.5)
-    assert InputRange.of([loud, quiet]) == InputRange(-50.0, -10.0, 0.2, 0.1, 0.5)
+    loud = InputFacts(-10.0, 0.2, 0.0, 0.0, 0.9, (-9.0, -11.0), (0.0, 0.0), (0.9, 0.9))
+    quiet = replace(loud, levels_dbfs=(-50.0, -40.0), clipped_share=0.0, repeated_share=0.1, colour=0.5)
+    assert InputRange.of([loud, quiet]) == InputRange(-50.0, -9.0, 0.2, 0.1, 0.5)
     assert InputRange.of([]) is None
     assert InputRange.joined([None, InputRange.of([loud]), None]) == InputRange.of([loud])
 
