@@ -66,9 +66,9 @@ class Recorder:
             self._in_alarm, self._settling = False, SETTLING_SEGMENTS + 1
 
     def _is_left_out(self) -> bool:
-        if self._settling:
-            self._settling -= 1
-        return self._in_alarm or self._settling > 0
+        is_left_out = self._in_alarm or self._settling > 0
+        self._settling = max(0, self._settling - 1)
+        return is_left_out
 
     def _add(self, scored: Scored, bank: int, wall_ns: WallNs) -> None:
         facts = (bank, scored.domain, scored.threshold)

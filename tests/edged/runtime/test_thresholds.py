@@ -1,0 +1,247 @@
+"""The keeper on real monitors and a real database; scores are made up, the clock is the test's."""
+
+import threading
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from edged.assembly import Assembly
+from edged.clock import FakeClock, StreamClock
+from edged.config import AnomalySettings, Config
+from edged.embed.bundle import Manifest, RepresentationSpec, load_bundle, write_bundle
+from edged.errors import StateError
+from edged.features.anomaly import AnomalySpec
+from edged.flow import Detection, Outcome, Scored
+from edged.pipeline import AnomalyMonitor
+from edged.references.anomaly import bank_to_store, fitted_bank
+from edged.references.bank import ClipRecord
+from edged.references.history import ScoreHistory
+from edged.references.store import BankStore
+from edged.runtime import thresholds as module
+from edged.runtime.thresholds import ThresholdKeeper
+from edged.score.references import References
+
+HOP = 40_960
+HOUR = 1_406
+BUDGET = AnomalySettings(false_alarms_per_day=2.0)
+TIMEOUT_S = 20.0
+
+
+@pytest.fixture(scope="module")
+def bundle(tmp_path_factory):
+    spec = AnomalySpec(inputs=())
+    manifest = Manifest(
+        kind="anomaly", id="small", version="1", segment_samples=160_000, hop_samples=HOP,
+        features=spec.model_dump(mode="json"), features_digest=spec.digest(),
+        representations=(RepresentationSpec(name="statistics", source="features", dim=384, backend="density"),),
+        score_direction="higher_is_more_anomalous",
+    )  # fmt: skip
+    return load_bundle(write_bundle(tmp_path_factory.mktemp("bundles") / "small", manifest).directory)
+
+
+def enrolled(store, bundle, seed=0, n=12):
+    """A bank of made-up vectors, stored as the next version."""
+    vectors = np.random.default_rng(seed).standard_normal((n, 384)).astype(np.float32)
+    records = tuple(ClipRecord(f"{seed}-{i}", f"{seed}-{i}", "source", 10.0, "2026-01-01T00:00:00Z") for i in range(n))
+    references = {"statistics": References(vectors, ("source",) * n, np.arange(n) * 1000)}
+    facts, arrays = bank_to_store(fitted_bank(bundle, records, references), bundle)
+    return store.commit(
+        "pump", "anomaly", facts, arrays, reason="test", based_on=store.active_version("pump", "anomaly")
+    )
+
+
+class Site:
+    """One stream, heard by a keeper whose thread is the test's own unless it is started."""
+
+    def __init__(self, directory, bundle, settings=BUDGET):
+        monitors = {"anomaly": settings.model_copy(update={"bundle": str(bundle.directory)})}
+        self.config = Config.model_validate({
+            "state_dir": str(directory),
+            "devices": {"d": {"source": "file", "path": "a.wav"}},
+            "streams": {"pump": {"device": "d", "monitors": {k: v.model_dump() for k, v in monitors.items()}}},
+        })  # fmt: skip
+        self.store = BankStore(directory)
+        if not self.store.active_version("pump", "anomaly"):
+            enrolled(self.store, bundle)
+        (self.monitor,) = Assembly(self.config).configured_monitors(self.store, "pump", self.unusable)
+        self.clock = FakeClock()
+        self.stream = SimpleNamespace(name="pump", monitors=[self.monitor], clock=StreamClock(self.clock, is_live=True))
+        self.said = []
+        self.announced = threading.Event()
+        self.keeper = ThresholdKeeper(
+            directory, {"pump": self.stream},
+            between_segments=lambda action: action(), announce=self.announce, clock=self.clock,
+        )  # fmt: skip
+        self.sample = 0
+
+    def unusable(self, _, error):
+        raise error
+
+    def announce(self, change):
+        self.said.append(change)
+        self.announced.set()
+
+    def hear(self, hours, seed=1, scale=1.0):
+        latent = np.convolve(
+            np.random.default_rng(seed).standard_normal(round(hours * HOUR) + 3), np.ones(4) / 2, "valid"
+        )
+        for score in scale * latent:
+            self.segment(float(score))
+
+    def segment(self, score, kind=None):
+        start, end = self.sample, self.sample + 160_000
+        scored = Scored(start, end, score, self.monitor.threshold, "source")
+        found = (Detection(kind, start, end, start, None, score, self.monitor.threshold),) if kind else ()
+        self.keeper.heard(self.stream, self.monitor, Outcome((scored,), found))
+        self.sample += HOP
+
+    def look(self):
+        """What the keeper's thread does when it is woken."""
+        self.keeper._write()
+        self.keeper._find_all()
+
+
+@pytest.fixture
+def site(tmp_path, bundle):
+    return Site(tmp_path, bundle)
+
+
+def test_too_little_heard_says_how_much_is_missing_once(site):
+    own = site.monitor.threshold
+    site.hear(0.2)
+    site.look()
+    site.hear(0.2, seed=2)
+    site.look()
+    (said,) = site.said
+    assert (said.stream, said.subject) == ("pump", "threshold")
+    assert "not enough data yet: need about 1 more hours" in said.reason
+    assert site.monitor.threshold == own
+    facts = site.keeper.status("pump")
+    assert facts["basis"] == "enrolled clips"
+    assert facts["needed_h"] == pytest.approx(1.2 - 0.4, abs=0.05)
+    assert facts["heard_h"] == pytest.approx(0.4, abs=0.01)
+
+
+def test_a_day_heard_moves_the_threshold_and_says_what_it_rests_on(site):
+    own = site.monitor.threshold
+    site.hear(24.0)
+    site.look()
+    (said,) = site.said
+    assert site.monitor.threshold != own
+    assert said.state == f"{site.monitor.threshold:.3f}"
+    assert "with 90% confidence), extrapolated from 24 hours" in said.reason
+    facts = site.keeper.status("pump")
+    assert facts["threshold"] == site.monitor.threshold
+    rate = facts["false_alarms_per_day"]
+    assert rate["low"] < rate["expected"] < rate["high"]
+    assert (rate["budget"], rate["high"]) == (2.0, pytest.approx(2.0, rel=0.05))
+
+
+def test_a_restart_judges_by_what_was_found_before_it_heard_anything(tmp_path, bundle, site):
+    site.hear(24.0)
+    site.look()
+    assert Site(tmp_path, bundle).monitor.threshold == site.monitor.threshold
+    assert Site(tmp_path, bundle, AnomalySettings()).monitor.threshold != site.monitor.threshold
+
+
+def test_what_was_found_holds_when_what_was_heard_is_forgotten(site):
+    site.hear(24.0)
+    site.look()
+    found = site.monitor.threshold
+    with ScoreHistory(site.config.state_path) as history:
+        history._connection.execute("DELETE FROM score_history")
+    site.look()
+    assert site.monitor.threshold == found
+    assert site.keeper.status("pump")["basis"] == "found earlier"
+
+
+def test_new_references_begin_anew_and_old_ones_find_their_threshold_again(site, bundle):
+    site.hear(24.0)
+    site.look()
+    found = site.monitor.threshold
+    enrolled(site.store, bundle, seed=7)
+    assembly = Assembly(site.config)
+    site.monitor.use_bank(assembly.bank(site.store, "pump", "anomaly"))
+    assert site.monitor.threshold == site.monitor.bank.threshold
+    site.segment(0.0)
+    assert site.keeper._is_due
+    site.look()
+    assert "not enough data yet" in site.said[-1].reason
+    site.store.rollback("pump", "anomaly")
+    site.monitor.use_bank(assembly.bank(site.store, "pump", "anomaly"))
+    assert site.monitor.threshold == found
+
+
+def test_a_changed_budget_is_taken_while_it_runs(site):
+    site.hear(24.0)
+    site.look()
+    strict = site.monitor.threshold
+    assert not site.keeper.use_settings("pump", site.monitor.settings)
+    assert site.keeper.use_settings("pump", AnomalySettings(false_alarms_per_day=20.0, onset_segments=1))
+    assert site.monitor.settings.onset_segments == 2
+    assert site.monitor.threshold == site.monitor.bank.threshold  # that of the old budget holds no longer
+    site.look()
+    assert site.monitor.threshold < strict
+
+
+def test_small_changes_are_not_worth_an_event(site):
+    site.hear(24.0)
+    site.look()
+    found = site.monitor.threshold
+    site.hear(1.0, seed=5)
+    site.look()
+    assert site.monitor.threshold == found
+    assert len(site.said) == 1
+
+
+def test_alarms_do_not_raise_the_threshold(site):
+    """A fault that comes and goes all day is no normal sound, however often it is heard."""
+    site.hear(24.0)
+    for _ in range(200):
+        for score, kind in ((9.0, None), (12.0, "onset"), (30.0, None), (0.0, "cleared"), *(((0.1, None),) * 40)):
+            site.segment(score, kind)
+    site.look()
+    assert site.monitor.threshold < 9.0
+
+
+def test_without_a_budget_the_rate_is_told_and_nothing_else_happens(tmp_path, bundle):
+    site = Site(tmp_path, bundle, AnomalySettings())
+    site.hear(2.0)
+    site.look()
+    assert site.said == []
+    assert site.keeper.status("pump")["false_alarms_per_day"]["expected"] is not None
+    assert site.monitor.threshold == site.monitor.bank.threshold
+
+
+def test_a_failing_disk_costs_history_and_is_told_once(site, monkeypatch):
+    def broken(*_):
+        raise StateError("disk full")
+
+    site.hear(0.1)
+    with monkeypatch.context() as patched:
+        patched.setattr(module, "ScoreHistory", broken)
+        site.look()
+        site.hear(0.1)
+        site.look()
+    assert [(s.stream, s.subject, s.state) for s in site.said] == [("edged", "threshold", "history lost")]
+    site.hear(0.1)
+    site.look()
+    with ScoreHistory(site.config.state_path) as history:
+        assert sum(len(s.scores) for s in history.stretches("pump", "anomaly", 1)) == 141
+
+
+def test_the_thread_stores_what_was_heard_when_it_ends(site):
+    site.keeper.start()
+    assert site.announced.wait(TIMEOUT_S)
+    site.hear(0.1)
+    assert site.keeper.stop(TIMEOUT_S)
+    with ScoreHistory(site.config.state_path) as history:
+        assert sum(len(s.scores) for s in history.stretches("pump", "anomaly", 1)) == 141
+
+
+def test_other_monitors_are_passed_over(site):
+    keyword = SimpleNamespace(name="keyword", bank_version=3)
+    site.keeper.heard(site.stream, keyword, Outcome())
+    assert isinstance(site.monitor, AnomalyMonitor)
+    assert site.keeper.status("nobody") is None
