@@ -20,6 +20,8 @@ HEAVY = ("torch", "lightning", "sklearn", "scipy", "onnx", "tensorrt", "pycuda",
 ADAPTERS = {
     "onnxruntime": {"edged.embed.onnx"},
     "sounddevice": {"edged.capture.microphone", "edged.capture.devices"},
+    "PIL": {"edged.explain.picture"},
+    "cryptography": {"edged.references.signing"},
     "sklearn": set(),
     "scipy": set(),
     "torch": set(),

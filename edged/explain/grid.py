@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,21 +27,26 @@ class Grid:
     n_times: int
     n_bands: int
 
-    @property
+    @cached_property
     def slice_of_frame(self) -> NDArray[np.int64]:
         """(n_frames,) number of the slice a frame belongs to."""
         return np.arange(self.spec.n_frames) * self.n_times // self.spec.n_frames
 
-    @property
+    @cached_property
     def group_of_band(self) -> NDArray[np.int64]:
         """(n_mels,) number of the group a mel band belongs to."""
         return np.arange(self.spec.n_mels) * self.n_bands // self.spec.n_mels
 
-    @property
+    @cached_property
+    def band_of_bin(self) -> NDArray[np.int64]:
+        """(n_bins,) number of the mel band with the centre nearest to an STFT bin."""
+        distance_hz = np.abs(bin_frequencies_hz(self.spec)[:, np.newaxis] - mel_centres_hz(self.spec))
+        return np.asarray(distance_hz.argmin(axis=1), np.int64)
+
+    @cached_property
     def group_of_bin(self) -> NDArray[np.int64]:
-        """(n_bins,) number of the group an STFT bin belongs to: that of the mel band with the nearest centre."""
-        nearest = np.abs(bin_frequencies_hz(self.spec)[:, np.newaxis] - mel_centres_hz(self.spec)).argmin(axis=1)
-        return np.asarray(self.group_of_band[nearest])
+        """(n_bins,) number of the group an STFT bin belongs to."""
+        return np.asarray(self.group_of_band[self.band_of_bin])
 
     @property
     def band_edges_hz(self) -> Float64Array:

@@ -20,7 +20,7 @@ from edged.explain.typical import typical_of
 from edged.flow import SAMPLE_RATE_HZ, Embedding, Float64Array, Outcome, Segment
 from edged.pipeline import AnomalyMonitor, Monitor
 
-N_TIMES, N_BANDS = 4, 6
+N_TIMES, N_BANDS = 3, 6
 _SHOWN = 3
 
 
