@@ -196,7 +196,7 @@ class StreamSettings(Settings):
         "discounted from this one's anomaly score; empty = nothing is",
     )
     reference_share: float = Field(
-        default=1.0,
+        default=0.5,
         gt=0.0,
         le=2.0,
         description="by how much of the reference stream's excess the score is lowered, at most down to normal",

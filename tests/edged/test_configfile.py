@@ -167,3 +167,34 @@ def test_a_threshold_that_no_keyword_can_reach_is_refused(write):
     monitors = "{keyword: {thresholds: {stop: 0.5}}}"
     message = refusal(write(f"devices: {{a: {{source: pcm}}}}\nstreams: {{s: {{device: a, monitors: {monitors}}}}}\n"))
     assert "thresholds.stop" in message
+
+
+HALL = """
+devices: {hall: {source: microphone, channels: 2}, yard: {source: microphone}}
+streams:
+  near: {device: hall, monitors: [anomaly], reference_stream: %s}
+  far: {device: hall, channel: 1, monitors: [anomaly]}
+  word: {device: hall, channel: 1, monitors: [keyword]}
+  yard: {device: yard, monitors: [anomaly]}
+  loop: {device: hall, monitors: [anomaly], reference_stream: circle}
+  circle: {device: hall, monitors: [anomaly], reference_stream: %s}
+"""
+
+
+def test_a_reference_stream_of_the_same_device_is_accepted(write):
+    config = load_config(write(HALL % ("far", "far")))
+    assert config.streams_references_first == ["far", "word", "yard", "near", "circle", "loop"]
+
+
+@pytest.mark.parametrize(
+    ("near", "circle", "reason"),
+    [
+        ("fra", "far", "streams.near.reference_stream: no stream 'fra'; did you mean 'far'?"),
+        ("near", "far", "streams.near.reference_stream: 'near' leads back to 'near'"),
+        ("word", "far", "streams.near.reference_stream: 'word' has no anomaly monitor"),
+        ("yard", "far", "'yard' is on device 'yard', not 'hall': their sample clocks differ"),
+        ("far", "loop", "streams.loop.reference_stream: 'circle' leads back to 'loop'"),
+    ],
+)
+def test_a_reference_stream_that_cannot_be_one_is_refused(write, near, circle, reason):
+    assert reason in refusal(write(HALL % (near, circle)))
