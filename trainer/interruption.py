@@ -29,6 +29,16 @@ class TrainingStopped(EdgedError):  # noqa: N818 - it went as asked
         self.exit_code = 128 + signal_number
 
 
+@contextmanager
+def part_of_many() -> Iterator[None]:
+    """Around one training of a table of many, which has no `--resume`: if stopped, its command begins it again."""
+    try:
+        yield
+    except TrainingStopped as stopped:
+        stopped.fix = "the same command begins this training again"
+        raise
+
+
 @dataclass
 class StopRequest:
     """Which signal asked the run to end; 0 while none did."""

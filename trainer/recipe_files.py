@@ -124,7 +124,7 @@ def read_fields(path: Path) -> dict[str, Any]:
     try:
         fields = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
     except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:  # ValueError: a 13th month, or no UTF-8
-        raise ConfigError(f"{path}: {error}", fix="name a YAML file of recipe fields") from error
+        raise ConfigError(f"{path}: {' '.join(str(error).split())}", fix="name a YAML file of recipe fields") from error
     if not isinstance(fields, dict):
         raise ConfigError(f"{path}: holds no fields", fix="write one 'name: value' per line")
     return fields

@@ -14,6 +14,7 @@ from edged.errors import ConfigError, UsageError
 from trainer.anomaly_recipe import AnomalyRecipe
 from trainer.data.recordings import read_machine_data
 from trainer.experiment import Experiment
+from trainer.files import storage
 from trainer.recipe_files import Table, TableRow, closest
 from trainer.reproduce import AnomalyRows, RowResult, RunRow, markdown, reproduce
 
@@ -56,7 +57,8 @@ def run_table(
     refuse_idle_changes(table.kind, parsed)
     if data is None:
         raise UsageError("no data to run the table on", fix="give --data; `edged-train plant` makes a synthetic set")
-    run.mkdir(parents=True, exist_ok=True)
+    with storage(run):
+        run.mkdir(parents=True, exist_ok=True)
     run_row = KINDS[table.kind](table, Asked(data, run, seeds, progress))
     return reproduce(table, run_row, run, parsed, only=rows, done=_tell)
 

@@ -1,6 +1,9 @@
 """`edged-train check` and `edged-train plant`: what they print, and their exit codes."""
 
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -74,3 +77,15 @@ def test_a_plant_is_made_once(tmp_path: Path) -> None:
     assert "0 clips written" in second.stderr
     assert isinstance(other.exception, UsageError)
     assert len(list((tmp_path / "plant" / "rotating0").rglob("*.flac"))) == 7
+
+
+def test_a_name_that_is_no_text_is_told_all_the_same(tmp_path: Path) -> None:
+    """A terminal in UTF-8 ended `check` with a traceback for a file of an older system."""
+    name = os.fsdecode(b"caf\xe9.wav")
+    sf.write(os.fsencode(tmp_path / name), np.zeros(16_000, np.float32), 16_000, format="WAV")
+    command = [sys.executable, "-m", "trainer.cli", "check", str(tmp_path)]
+    for more in ([], ["--json"]):
+        environment = {**os.environ, "PYTHONIOENCODING": "utf-8"}
+        done = subprocess.run([*command, *more], check=False, capture_output=True, env=environment)
+        assert b"Traceback" not in done.stderr
+        assert b"caf" in done.stdout

@@ -25,7 +25,7 @@ from trainer.checkpoints import (
     read_checkpoint,
 )
 from trainer.files import StorageError
-from trainer.interruption import TrainingStopped
+from trainer.interruption import TrainingStopped, part_of_many
 from trainer.metrics_file import METRICS, read_metrics
 from trainer.training import DivergedError, EmbeddingTraining
 
@@ -268,3 +268,9 @@ def test_damaged_metrics_are_named(content: str, tmp_path: Path) -> None:
     (tmp_path / METRICS).write_text(content)
     with pytest.raises(UsageError, match=METRICS):
         read_metrics(tmp_path / METRICS)
+
+
+def test_one_training_of_many_is_not_said_to_resume(tmp_path: Path) -> None:
+    """A stopped table of open-set systems named a `--resume` it does not have."""
+    with pytest.raises(TrainingStopped, match="begins this training again"), part_of_many():
+        raise TrainingStopped(tmp_path, 2)

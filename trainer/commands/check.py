@@ -36,7 +36,7 @@ def check(
 
     report = check_data(read_machine_data(data), progress=sys.stderr.isatty())
     if as_json:
-        typer.echo(json.dumps(report.as_json(), indent=2, ensure_ascii=False))
+        typer.echo(json.dumps(report.as_json(), indent=2))
     else:
         _print(report, data)
     if report.has_errors:
@@ -92,4 +92,4 @@ def _plain(text: str) -> str:
     """Names of files may hold what rich takes for markup."""
     from rich.markup import escape
 
-    return escape(text)
+    return escape(text.encode("utf-8", "replace").decode())

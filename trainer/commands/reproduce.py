@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import sys
-from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
@@ -43,6 +42,7 @@ def reproduce(
         for name in table_names():
             typer.echo(f"{name}: {load_table(name).title}")
         return
+    from trainer.reproduce import as_json as row_as_json
     from trainer.reproduction import run_table, table_lines
 
     chosen = load_table(table)
@@ -56,7 +56,7 @@ def reproduce(
         progress=sys.stderr.isatty(),
     )
     if as_json:
-        typer.echo(json.dumps([asdict(result) for result in results]))
+        typer.echo(json.dumps([row_as_json(result) for result in results]))
     else:
         typer.echo(table_lines(chosen, results, changes or []))
     if results and all(result.failure for result in results):

@@ -1,15 +1,14 @@
-"""Random crops from the shards of the speech corpus."""
+"""The shards of the speech corpus in memory, and the diphones that are frequent in them."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from torch.utils.data import IterableDataset
 
 from trainer.data.phones import PHONES
 
@@ -39,31 +38,3 @@ def diphone_classes(shards: Sequence[Shard], n_classes: int) -> Tensor:
     classes = np.full(n_phones * n_phones, -1, dtype=np.int64)
     classes[order] = np.arange(len(order))
     return torch.from_numpy(classes.reshape(n_phones, n_phones))
-
-
-class SpeechCrops(IterableDataset[dict[str, Tensor]]):
-    """Batches of crops; an epoch is ``n_batches`` of them.
-
-    Crops run across the joints of scenes: sudden changes of room and speaker are part of the lesson.
-    """
-
-    def __init__(self, shards: Sequence[Shard], crop_frames: int, batch: int, n_batches: int, seed: int) -> None:
-        self._shards = shards
-        self._crop_frames, self._batch, self._n_batches = crop_frames, batch, n_batches
-        self._rng = np.random.default_rng(seed)
-
-    def __len__(self) -> int:
-        return self._n_batches
-
-    def __iter__(self) -> Iterator[dict[str, Tensor]]:
-        for _ in range(self._n_batches):
-            yield self._one_batch()
-
-    def _one_batch(self) -> dict[str, Tensor]:
-        rows: list[dict[str, NDArray[np.generic]]] = []
-        for _ in range(self._batch):
-            shard = self._shards[int(self._rng.integers(len(self._shards)))]
-            start = int(self._rng.integers(0, len(shard["frames"]) - self._crop_frames))
-            rows.append({name: values[start : start + self._crop_frames] for name, values in shard.items()})
-        batch = {name: torch.from_numpy(np.stack([row[name] for row in rows])) for name in rows[0]}
-        return {name: value.float() if name == "frames" else value.long() for name, value in batch.items()}

@@ -22,6 +22,7 @@ from torch.utils.data import DataLoader, Dataset, Sampler
 from edged.errors import UsageError
 from edged.flow import Float32Array
 from trainer.augment.mixup import mixup
+from trainer.interruption import part_of_many
 from trainer.losses.subcluster_adacos import SubclusterAdaCos
 from trainer.models.shallow_classifier import ShallowClassifier
 from trainer.training import TrainingSettings, fit
@@ -147,7 +148,8 @@ def train_shallow_classifier(
         accelerator="cpu",
         progress=progress,
     )
-    fit(network, objective, loader, settings)
+    with part_of_many():
+        fit(network, objective, loader, settings)
     return network.eval()
 
 

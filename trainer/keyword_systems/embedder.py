@@ -13,6 +13,7 @@ from torch.utils.data import DataLoader, RandomSampler
 
 from edged.flow import Float32Array
 from trainer.data.keyword_segments import SegmentCutter, SegmentDataset, labelled_segments
+from trainer.interruption import part_of_many
 from trainer.keyword_systems.recipe import SystemRecipe
 from trainer.losses.adacos import AdaCos
 from trainer.losses.segment_objective import SegmentObjective
@@ -65,7 +66,8 @@ def train_embedder(recipe: SystemRecipe, shots: Shots, seed: int, run_directory:
         seed=seed,
         progress=progress,
     )
-    fit(network, SegmentObjective(loss, shots.silence), loader, settings)
+    with part_of_many():
+        fit(network, SegmentObjective(loss, shots.silence), loader, settings)
     centres = loss.centres.detach().cpu().numpy()
     return Embedder(network.cpu().eval(), centres[1 : 1 + len(shots.words)] if recipe.features == "sliding" else None)
 

@@ -19,6 +19,7 @@ from trainer.anomaly_objective import equal_level
 from trainer.augment.mixup import mixup
 from trainer.data.torch_features import TorchAnomalyFeatures
 from trainer.external.shallow import EvenBatches, LabelledRows
+from trainer.interruption import part_of_many
 from trainer.losses.subcluster_adacos import SubclusterAdaCos
 from trainer.models.compact import CompactDualBranch, LogMelBranch
 from trainer.models.dual_branch import DualBranch, SpectrumBranch
@@ -86,7 +87,8 @@ def directly_trained(
         seed=seed,
         progress=progress,
     )
-    fit(network, objective, loader, settings)
+    with part_of_many():
+        fit(network, objective, loader, settings)
     anchors, classes = class_means(embed(network, spec, fold.train), fold.train_classes)
     return Embedded(anchors, classes, embed(network, spec, fold.test))
 
