@@ -21,7 +21,7 @@ from edged.score.em import Components, Points, Prior, expectation_maximisation, 
 from edged.score.kmeans import kmeans_labels
 from edged.score.references import References
 
-_MAX_RANK = 256
+_MAX_RANK = 128
 _COMPONENT_RANKS = {"log_weights": 1, "means": 2, "whiteners": 3, "base": 1, "half_log_determinants": 1}
 
 
@@ -42,7 +42,7 @@ class MixtureBackend:
 
     Attributes:
         centre: (dim,) mean of all references.
-        directions: (rank, dim) orthonormal rows that span them, the widest 256 at most.
+        directions: (rank, dim) orthonormal rows that span them, the widest 128 at most.
         components: of all domains.
         domains: (n_components,) number of the domain each belongs to.
         members: (n_references, dim), to name the nearest clip.
@@ -140,7 +140,7 @@ def _fitted(
 
 
 def _span(centred: Float64Array) -> Float64Array:
-    """Orthonormal rows (rank, dim) that span centred rows (n, dim): those of the largest variance, 256 at most."""
+    """Orthonormal rows (rank, dim) that span centred rows (n, dim): those of the largest variance, 128 at most."""
     _, singular, directions = np.linalg.svd(centred, full_matrices=False)
     known = singular > 1e-9 * max(float(singular[0]), TINY)
     return np.asarray(directions[known][:_MAX_RANK])

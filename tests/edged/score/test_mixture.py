@@ -65,7 +65,7 @@ def test_more_dimensions_than_rows_give_the_shrinkage_back_ends_distance() -> No
 def test_vectors_beyond_the_largest_rank_keep_what_lies_outside() -> None:
     rows = RNG.standard_normal((400, 300)) * np.linspace(2.0, 0.5, 300)
     backend = MixtureBackend.fit(References(rows.astype(np.float32), (SOURCE,) * 400, np.arange(400) // 200))
-    assert backend.directions.shape == (256, 300)
+    assert backend.directions.shape == (128, 300)
     across = np.linalg.svd(backend.directions)[2][-1]  # orthogonal to all directions
     far = backend.centre + 100.0 * across
     assert backend.distance(far[None])[0] > 5.0 * backend.distance(backend.centre[None])[0]
