@@ -26,8 +26,10 @@ CONFIDENCE = 0.9
 TAIL_CLUSTERS = 50
 """Clusters above the base level of the tail: fewer say too little of its shape, more lie too far below it."""
 LEAST_CLUSTERS = 12
-LEAST_EXPECTED = 0.1
-"""False alarms that the budget must grant within the heard time: no budget is judged from less than a tenth of it."""
+LEAST_EXPECTED = 1.0 / 12.0
+"""False alarms that the budget must grant within the heard time: two hours for one a day, twenty for one in ten."""
+MOST_LEFT_OUT = 150
+"""Alarms that may have been left out, and never more than clusters that were not: the rest would be no fair sample."""
 _BLOCKS = 20
 _HOURS_PER_DAY = 24.0
 
@@ -76,7 +78,8 @@ class BudgetThreshold:
         threshold: None: what was heard does not support one.
         rate: at the threshold; without one, at the highest level heard.
         method: ``counted``, ``extrapolated`` or ``none``.
-        needed_h: about how many more hours have to be heard; None with a threshold.
+        needed_h: about how many more hours have to be heard; None with a threshold, and where too many alarms were left
+            out: hours help nothing, somebody has to say whether they were false.
     """
 
     threshold: float | None
@@ -121,8 +124,8 @@ def budget_threshold(
     """The lowest threshold at which the upper end of the band keeps within the budget; arguments as above."""
     heard = _Heard(runs, hop_s, hysteresis, segment_s, typical_score)
     needed_h = heard.needed_h(false_alarms_per_day)
-    if needed_h > 0.0:
-        return BudgetThreshold(None, heard.rate(heard.highest, confidence), "none", needed_h)
+    if needed_h > 0.0 or not heard.is_fair_sample:
+        return BudgetThreshold(None, heard.rate(heard.highest, confidence), "none", needed_h or None)
     threshold = heard.threshold(false_alarms_per_day, confidence)
     method: Method = "extrapolated" if threshold > heard.tail.base_level else "counted"
     return BudgetThreshold(threshold, heard.rate(threshold, confidence), method, None)
@@ -145,6 +148,8 @@ class _Heard:
         self._ended = np.array([p.ended_in_alarm for p in pieces], np.bool_)
         self.heard_h = float(self._run_h.sum())
         self.highest = float(self._statistic.max(initial=-math.inf))
+        self._left_out = int(self._ended.sum())
+        self._wanted = min(max(TAIL_CLUSTERS, self._left_out), MOST_LEFT_OUT)
         self.tail, self.n_clusters = self._fit()
 
     def _lay_out(self, pieces: Sequence[Run]) -> None:
@@ -178,24 +183,29 @@ class _Heard:
         """The tail above the highest level that enough clusters exceed; how many there are."""
         level = self._base_level()
         onsets, peaks = self.clusters(level)
-        heard = HeardTime(self._run_h, np.maximum(self._ceilings, level), int(self._ended.sum()))
+        heard = HeardTime(self._run_h, np.maximum(self._ceilings, level), self._left_out)
         return fit_tail(peaks, level, heard, self._dispersion(onsets)), len(peaks)
 
     def _base_level(self) -> float:
-        """The highest level with `TAIL_CLUSTERS` clusters above it, or the one with the most if none has as many."""
+        """The highest level with as many clusters above it as are wanted, or the one with the most of them."""
         falling = np.sort(self._statistic[np.isfinite(self._statistic)])[::-1]
         if not len(falling):
             return 0.0
-        rank, last = min(TAIL_CLUSTERS, len(falling) // 2), len(falling) // 2
+        rank, last = min(self._wanted, len(falling) // 2), len(falling) // 2
         most, most_peaks = -1, np.zeros(0)
         while True:
             _, peaks = self.clusters(float(falling[rank]))
             if len(peaks) > most:
                 most, most_peaks = len(peaks), peaks
-            if len(peaks) >= TAIL_CLUSTERS or rank == last:
+            if len(peaks) >= self._wanted or rank == last:
                 break
             rank = min(round(1.3 * rank) + 1, last)
         return float(np.nextafter(most_peaks.min(), -np.inf)) if len(most_peaks) else float(falling[0])
+
+    @property
+    def is_fair_sample(self) -> bool:
+        """Whether what was left out is no more than what was not."""
+        return self._left_out <= self.n_clusters
 
     def _dispersion(self, onsets: NDArray[np.int64]) -> float:
         """Variance over mean of the clusters' number in equal parts of the time: above 1 where they come in bouts."""

@@ -52,7 +52,8 @@ class Finding:
         threshold: anomaly score.
         basis: where it comes from.
         rate: false alarms per day to be expected at it.
-        needed_h: hours that have to be heard before the budget can be kept; None without a budget, or if it is.
+        needed_h: hours that have to be heard before the budget can be kept; None without a budget, or if it is, or if
+            too many alarms were left out of what was heard.
         is_capped: the budget would need a higher one than is allowed.
         domains: thresholds of the domains that were heard long enough by themselves.
     """

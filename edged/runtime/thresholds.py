@@ -211,11 +211,14 @@ def finding_facts(finding: Finding, settings: AnomalySettings) -> dict[str, Any]
 def reason_of(finding: Finding, settings: AnomalySettings) -> str:
     """What an operator wants to know of a threshold."""
     rate = finding.rate
-    if finding.needed_h is not None and finding.basis == "enrolled clips":
-        return (
-            f"not enough data yet: need about {finding.needed_h:.2g} more hours for "
-            f"{settings.false_alarms_per_day:g} false alarms per day; the enrolled clips' own threshold stands"
+    if finding.basis == "enrolled clips":
+        lacking = (
+            f"not enough data yet: need about {finding.needed_h:.2g} more hours"
+            if finding.needed_h is not None
+            else "too many alarms to tell what is normal: judge them with `edged feedback`"
         )
+        budget = f"{settings.false_alarms_per_day:g} false alarms per day"
+        return f"{lacking}, for {budget}; the enrolled clips' own threshold stands"
     text = (
         f"{rate.per_day:.2g} false alarms per day ({rate.low_per_day:.2g} to {rate.high_per_day:.2g} "
         f"with {settings.false_alarm_confidence:.0%} confidence), {finding.basis} from {rate.heard_h:.3g} hours"

@@ -115,11 +115,11 @@ def test_too_little_heard_says_how_much_is_missing_once(site):
     site.look()
     (said,) = site.said
     assert (said.stream, said.subject) == ("pump", "threshold")
-    assert "not enough data yet: need about 1 more hours" in said.reason
+    assert "not enough data yet: need about 0.8 more hours" in said.reason
     assert site.monitor.threshold == own
     facts = site.keeper.status("pump")
     assert facts["basis"] == "enrolled clips"
-    assert facts["needed_h"] == pytest.approx(1.2 - 0.4, abs=0.05)
+    assert facts["needed_h"] == pytest.approx(1.0 - 0.4, abs=0.05)
     assert facts["heard_h"] == pytest.approx(0.4, abs=0.01)
 
 
