@@ -264,9 +264,18 @@ def _empty(directory: Path) -> None:
         path.unlink()
 
 
+def is_replaceable(directory: Path) -> bool:
+    """Whether a bundle may take this place: nothing is there, or nothing but the files of a bundle."""
+    if directory.is_symlink() or not directory.is_dir():
+        return not directory.is_symlink() and not directory.exists()
+    return {path.name for path in directory.iterdir()} <= {MANIFEST_NAME, MODEL_NAME, CALIBRATION_NAME, CARD_NAME}
+
+
 def _replace(staging: Path, directory: Path) -> None:
     """Swap directories by two renames; the window between them is covered by the kept old one."""
     old = directory.with_name(f".{directory.name}.old")
+    if not is_replaceable(directory):
+        raise BundleError(f"{directory}: holds files that are no bundle's", fix="name another directory")
     if directory.exists():
         directory.replace(old)
     staging.replace(directory)

@@ -105,6 +105,15 @@ def test_a_bundle_that_would_not_load_is_not_put_in_place(directory):
     assert load_bundle(directory).digest == before
 
 
+def test_a_folder_of_other_files_is_not_replaced(directory):
+    """Writing a bundle onto a folder of recordings deleted them."""
+    bundle = load_bundle(directory)
+    (directory / "recording.wav").write_bytes(b"years of work")
+    with pytest.raises(BundleError, match="no bundle's"):
+        write_bundle(directory, bundle.manifest, model=bundle.model_path, calibration=bundle.calibration)
+    assert (directory / "recording.wav").read_bytes() == b"years of work"
+
+
 def test_an_absent_directory_is_named(tmp_path):
     with pytest.raises(BundleError, match=r"nowhere.*name a directory that holds a bundle"):
         load_bundle(tmp_path / "nowhere")
