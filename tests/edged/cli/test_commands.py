@@ -109,3 +109,9 @@ def test_references_are_shown_for_programs(edged, tmp_path):  # noqa: F811
 def test_events_read_well():
     event = {"time": "T", "stream": "fan", "kind": "onset", "score": 3.14159, "domain": "night", "onset_s": 12.0}
     assert event_line(event).split() == ["T", "fan", "onset", "domain=night", "onset=12.00s", "score=3.142"]
+
+
+def test_drift_is_one_line_with_its_state():
+    facts = {"onset_s": 60.0, "score": 2.5, "severity": None, "details": {"state": "set in", "spreads": 2.61}}
+    line = event_line({"time": "T", "stream": "fan", "kind": "drift", "domain": "night", **facts})
+    assert line.split() == "T fan drift domain=night set in spreads=2.6 onset=60.00s score=2.500".split()

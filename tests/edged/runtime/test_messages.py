@@ -1,6 +1,7 @@
 from types import SimpleNamespace
 
 from edged.clock import FakeClock, StreamClock
+from edged.events.schema import parse_event
 from edged.flow import Detection, Scored
 from edged.runtime.messages import StatusChange, detection_event, score_event, status_event
 
@@ -43,3 +44,19 @@ def test_scores_and_status():
     assert (scored.topic, scored.score, scored.bank) == ("score.press-3", 0.3, 4)
     status = status_event(StatusChange("edged", "daemon", "ready"), 0, "boot")
     assert (status.topic, status.time) == ("status.edged", "1970-01-01T00:00:00.000Z")
+
+
+def test_an_anomaly_is_graded_and_drift_is_a_kind_of_its_own():
+    grave = Detection("update", 0, 32000, 8000, None, 9.0, 1.0, severity="high")
+    event, _ = detection_event(grave, monitor(), stream_clock(), "boot")
+    assert (event.kind, event.fields()["severity"]) == ("update", "high")
+    drift = Detection("drift", 0, 32000, 8000, 24000, 2.0, 1.9, domain="night", details={"state": "gone"})
+    event, _ = detection_event(drift, monitor(), stream_clock(), "boot")
+    facts = parse_event(event.to_json()).fields()
+    assert (event.topic, facts["kind"], facts["severity"], facts["offset_s"]) == ("anomaly.press-3", "drift", None, 1.5)
+
+
+def test_telemetry_says_what_was_not_judged_and_what_was_discounted():
+    scored = Scored(0, 16000, 9.0, 1.0, "source", input="deaf", discount=2.5)
+    facts = score_event(scored, monitor(), stream_clock(), "boot").fields()
+    assert (facts["input"], facts["discount"], scored.is_judged) == ("deaf", 2.5, False)
