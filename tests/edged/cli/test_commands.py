@@ -114,4 +114,4 @@ def test_events_read_well():
 def test_drift_is_one_line_with_its_state():
     facts = {"onset_s": 60.0, "score": 2.5, "severity": None, "details": {"state": "set in", "spreads": 2.61}}
     line = event_line({"time": "T", "stream": "fan", "kind": "drift", "domain": "night", **facts})
-    assert line.split() == "T fan drift domain=night set in spreads=2.6 onset=60.00s score=2.500".split()
+    assert line == "T  fan              drift      domain=night set in spreads=2.6 onset=60.00s score=2.500"
