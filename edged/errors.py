@@ -6,6 +6,9 @@ exits with :attr:`EdgedError.exit_code`.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 
 class EdgedError(Exception):
     """Something edged refuses or cannot do.
@@ -54,7 +57,15 @@ class BundleError(EdgedError):
 
 
 class EnrolmentError(EdgedError):
-    """Clips were refused; the bank is unchanged."""
+    """Clips were refused; the bank is unchanged.
+
+    Args:
+        report: everything the gate found, JSON-serialisable; empty where it did not get that far.
+    """
+
+    def __init__(self, message: str, *, fix: str = "", report: Mapping[str, Any] | None = None) -> None:
+        super().__init__(message, fix=fix)
+        self.report = dict(report or {})
 
 
 class StateError(EdgedError):

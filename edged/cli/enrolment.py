@@ -9,8 +9,9 @@ from typing import Annotated, Any
 
 import typer
 
+from edged.cli.gate import DryRunOption, daemon_client, show_enrolment, shown_refusal
 from edged.cli.options import ConfigOption, JsonOption, StateOption, StreamOption
-from edged.cli.output import note, print_json, print_table, progress_bar
+from edged.cli.output import print_json, print_table, progress_bar
 from edged.errors import ControlError, UsageError
 
 MonitorOption = Annotated[str, typer.Option("--monitor", help="`anomaly` or `keyword`")]
@@ -38,14 +39,20 @@ def enroll(
     last: Annotated[
         str | None, typer.Option("--last", help="What the running daemon just heard, such as 90s, 10m or 1h.")
     ] = None,
+    event: Annotated[
+        list[str] | None, typer.Option("--event", help="The sound of a past event, by its id; may be repeated.")
+    ] = None,
     channel: Annotated[int, typer.Option("--channel", min=0, help="Channel of multi-channel clips.")] = 0,
+    dry_run: DryRunOption = False,
+    force: Annotated[bool, typer.Option("--force", help="Enrol what is only doubtful.")] = False,
     as_json: JsonOption = False,
     config: ConfigOption = None,
     state: StateOption = None,
 ) -> None:
     """Learn from clips: normal sound of a machine (in a domain), or a spoken word. No restart, no training.
 
-    The first clips of a stream become its source domain. Nothing changes unless every clip can be used.
+    The first clips of a stream become its source domain. Nothing changes unless every clip can be used and none is
+    doubtful: an outlier among the others, two machines in one set, far from all that is known ...
 
     Examples:
 
@@ -53,23 +60,28 @@ def enroll(
 
         edged enroll --clips night-shift/ --stream press-3 --domain night
 
+        edged enroll --clips night-shift/ --stream press-3 --domain night --dry-run
+
         edged enroll --last 10m --stream press-3 --domain night
+
+        edged enroll --event EVENT_ID --event EVENT_ID --domain night
 
         edged enroll --clips stop/ --stream hall --keyword stop
     """
     if keyword is not None and (domain is not None or source):
         raise UsageError("--keyword and --domain/--source are different kinds of enrolment")
     paths = [*(clips or []), *(files or [])]
-    if bool(paths) == (last is not None):
-        raise UsageError("name clips, or --last with a duration", fix="edged enroll --clips DIR --stream S")
+    if bool(paths) + (last is not None) + bool(event) != 1:
+        raise UsageError("name clips, --event, or --last with a duration", fix="edged enroll --clips DIR --stream S")
+    if keyword is not None and event:
+        raise UsageError("--keyword needs clips that hold the word and nothing else")
     request: dict[str, Any] = {"domain": "source" if source else domain, "keyword": keyword, "channel": channel}
+    request |= {"events": event or [], "dry_run": dry_run, "force": force}
     if last is not None:
         request["last_s"] = duration_s(last)
-    report = _enroll(paths, stream, request, config, state)
-    if as_json:
-        print_json(report)
-    else:
-        _print_report(report)
+    with shown_refusal(as_json):
+        report = _enroll(paths, stream, request, config, state)
+    show_enrolment(report, as_json)
 
 
 def references_group(
@@ -182,7 +194,7 @@ def _refit(stream: str | None, config: Path | None, state: Path | None) -> dict[
     from edged.configfile import load_config
     from edged.references.refit import refit_stream
 
-    client = _daemon(load_config(config, state))
+    client = daemon_client(load_config(config, state))
     if client is not None and stream is not None:  # needs no right to the daemon's state
         return _refit_through(client, stream)
     with _store(config, state) as (settings, store):
@@ -205,11 +217,11 @@ def _enroll(
     from edged.configfile import load_config
 
     settings = load_config(config, state)
-    client = _daemon(settings)
-    if client is not None and stream is not None:  # needs no right to the daemon's state
+    client = daemon_client(settings)
+    if client is not None and (stream is not None or request["events"]):  # needs no right to the daemon's state
         return _enroll_through(client, stream, paths, request)
     with _store(config, state) as (settings, store):
-        name = _stream_name(settings, store, stream)
+        name = stream if request["events"] else _stream_name(settings, store, stream)
         if client is not None:
             return _enroll_through(client, name, paths, request)
         if "last_s" in request:
@@ -217,7 +229,7 @@ def _enroll(
         return _enroll_directly(settings, store, name, paths, request)
 
 
-def _enroll_through(client: Any, stream: str, paths: list[Path], request: dict[str, Any]) -> dict[str, Any]:
+def _enroll_through(client: Any, stream: str | None, paths: list[Path], request: dict[str, Any]) -> dict[str, Any]:
     with client:
         arguments = request | {"stream": stream, "clips": [str(path.absolute()) for path in paths]}
         answer: dict[str, Any] = client.call("enroll", arguments, timeout_s=600.0)
@@ -225,17 +237,22 @@ def _enroll_through(client: Any, stream: str, paths: list[Path], request: dict[s
 
 
 def _enroll_directly(
-    settings: Any, store: Any, stream: str, paths: list[Path], request: dict[str, Any]
+    settings: Any, store: Any, stream: str | None, paths: list[Path], request: dict[str, Any]
 ) -> dict[str, Any]:
     from edged.assembly import Assembly
-    from edged.references.enroll import enroll_paths
+    from edged.references.enroll import Terms, enroll_events, enroll_paths
 
+    terms = Terms(request["dry_run"], request["force"])
     with progress_bar() as bar:
 
         def track(items: Iterable[Any]) -> Iterable[Any]:
             return bar.track(items, description="enrolling")
 
-        return enroll_paths(Assembly(settings), store, stream, paths, **request, track=track)
+        if request["events"]:
+            events, domain = request["events"], request["domain"]
+            return enroll_events(Assembly(settings), store, stream, events, domain=domain, terms=terms, track=track)
+        chosen = {name: request[name] for name in ("domain", "keyword", "channel")}
+        return enroll_paths(Assembly(settings), store, str(stream), paths, **chosen, terms=terms, track=track)
 
 
 def duration_s(text: str) -> float:
@@ -257,16 +274,6 @@ def duration_s(text: str) -> float:
     return value
 
 
-def _print_report(report: dict[str, Any]) -> None:
-    for line in report["notes"]:
-        note(line)
-    threshold = f", threshold {report['threshold']:.2f}" if report.get("threshold") is not None else ""
-    print(
-        f"{report['stream']} / {report['monitor']}: {report['added_clips']} clips added as '{report['label']}' "
-        f"({report['total_clips']} in all), version {report['version']}{threshold}"
-    )
-
-
 def _store(config: Path | None, state: Path | None) -> Any:
     from edged.references.store import open_store
 
@@ -279,20 +286,9 @@ def _stream_name(settings: Any, store: Any, stream: str | None) -> str:
     return chosen_stream(settings, store, stream)
 
 
-def _daemon(settings: Any) -> Any:
-    """A client of the running daemon, if one answers; a note if one runs and does not (busy, or it asks for keys)."""
-    from edged.control.client import running_daemon
-    from edged.runtime.lock import daemon_holds
-
-    client = running_daemon(settings.control_endpoint)
-    if client is None and daemon_holds(settings.state_path):
-        note("edged: a daemon runs on this state but does not answer: `systemctl reload edged` makes it take this")
-    return client
-
-
 def _tell_daemon(settings: Any) -> None:
     """A running daemon takes the new version at its next segment."""
-    client = _daemon(settings)
+    client = daemon_client(settings)
     if client is not None:
         with client:
             client.call("reload", {})

@@ -2,7 +2,7 @@
 
 -> {"id": "7", "verb": "status", "args": {}}
 <- {"id": "7", "ok": true, "result": {...}}
-<- {"id": "7", "ok": false, "error": {"type": "EnrolmentError", "message": "...", "fix": "..."}}
+<- {"id": "7", "ok": false, "error": {"type": "EnrolmentError", "message": "...", "fix": "...", "report": {...}}}
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from edged import errors
-from edged.errors import ControlError, EdgedError
+from edged.errors import ControlError, EdgedError, EnrolmentError
 
 
 class Request(BaseModel):
@@ -57,7 +57,9 @@ def success(identity: str, result: dict[str, Any]) -> bytes:
 
 def failure(identity: str, error: EdgedError) -> bytes:
     """The reply that carries an error."""
-    facts = {"type": type(error).__name__, "message": error.message, "fix": error.fix}
+    facts: dict[str, Any] = {"type": type(error).__name__, "message": error.message, "fix": error.fix}
+    if isinstance(error, EnrolmentError) and error.report:
+        facts["report"] = error.report
     return json.dumps({"id": identity, "ok": False, "error": facts}).encode()
 
 
@@ -75,6 +77,8 @@ def result_of(body: bytes, identity: str) -> dict[str, Any] | None:
         if reply["ok"]:
             return dict(reply["result"])
         facts = reply["error"]
+        if facts["type"] == EnrolmentError.__name__:
+            raise EnrolmentError(facts["message"], fix=facts["fix"], report=facts.get("report"))
         raise _error_class(facts["type"])(facts["message"], fix=facts["fix"])
     except (ValueError, TypeError, KeyError) as error:
         raise ControlError("the daemon's answer is no reply") from error

@@ -115,15 +115,16 @@ def fitted_bank(
         ConfigError: the scoring does not fit the bundle.
     """
     scorer = fit_anomaly(chosen_specs(bundle.manifest.representations, scoring), references)
-    spreads = float(bundle.manifest.decision.get("threshold_spreads", ALARM_SPREADS))
-    threshold = alarm_threshold(scorer.normal_scores, spreads=spreads)
-    return labelled_bank(AnomalyBank(0, clips, references, scorer, threshold, scoring), labelled)
+    return labelled_bank(bundle, AnomalyBank(0, clips, references, scorer, 0.0, scoring), labelled)
 
 
-def labelled_bank(bank: AnomalyBank, labelled: tuple[LabelledAnomaly, ...]) -> AnomalyBank:
+def labelled_bank(bundle: Bundle, bank: AnomalyBank, labelled: tuple[LabelledAnomaly, ...]) -> AnomalyBank:
     """The same references with these labels; the threshold goes below them where normal sound allows it."""
+    spreads = float(bundle.manifest.decision.get("threshold_spreads", ALARM_SPREADS))
+    threshold = alarm_threshold(bank.scorer.normal_scores, spreads=spreads)
     apart = separation(bank.scorer, labelled, next(iter(bank.references.values())).clips)
-    threshold = bank.threshold if apart.ceiling is None else min(bank.threshold, apart.ceiling)
+    if apart.ceiling is not None:
+        threshold = min(threshold, apart.ceiling)
     return replace(bank, threshold=threshold, labelled=labelled, ceiling=apart.ceiling, inseparable=apart.inseparable)
 
 

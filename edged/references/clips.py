@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -172,11 +172,11 @@ def _examined_file(path: Path, limits: ClipLimits, channel: int) -> Clip | Refus
     try:
         samples = read_clip(path, channel=channel, max_s=limits.max_s)
     except AudioError as error:
-        message = printable_name(str(error))
-        return RefusedClip(printable_name(path.name), _fault_of(message), message)
-    name = printable_name(path.name)
+        message = str(error).removeprefix(f"{path}: ")
+        return RefusedClip(printable_name(str(path)), _fault_of(message), printable_name(message))
     recall = partial(_read_again, path, channel, limits.max_s, _digest(samples))
-    return _examined_samples(name, samples, limits, recall)
+    clip = _examined_samples(printable_name(path.name), samples, limits, recall)
+    return replace(clip, name=printable_name(str(path))) if isinstance(clip, RefusedClip) else clip
 
 
 def _examined_samples(

@@ -1,38 +1,52 @@
-"""Enrolment: clips in, a new version of a bank out, in one transaction; the old one stays until then."""
+"""Enrolment: clips in, a new version of a bank out, in one transaction; the old one stays until then.
+
+clips -> examined one by one -> embedded -> a new bank in memory -> gate -> committed
+               |                    |                             |
+            refused              like an anomaly: refused      doubtful: needs `force`
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from edged.assembly import Assembly, MonitorName
+from edged.assembly import Assembly
+from edged.config import AnomalySettings
 from edged.errors import EnrolmentError
-from edged.flow import Embedding
-from edged.pipeline import embed_signal
+from edged.pipeline import AnomalyMonitor
 from edged.references import anomaly, keyword
-from edged.references.clips import ANOMALY_CLIPS, KEYWORD_CLIPS, Clip, find_audio, read_clips
+from edged.references.bank import ClipRecord
+from edged.references.clips import ANOMALY_CLIPS, KEYWORD_CLIPS, Clip, ClipSet, RefusedClip, examined, find_audio
+from edged.references.embedding import Track, embedded_clips
+from edged.references.expectation import expected_alarms
+from edged.references.gate import Embedded, GateFinding, judge, like_anomalies, of_wrong_rate
+from edged.references.past import past_sound
+from edged.references.report import EnrolmentReport, judged_clips, refusal
 from edged.references.store import BankStore
 from edged.score.references import SOURCE
 
 TARGET = "target"
 MAX_LABEL_CHARACTERS = 64
-Track = Callable[[Iterable[Clip]], Iterable[Clip]]
 
 
 @dataclass(frozen=True)
-class EnrolmentReport:
-    """What an enrolment did."""
+class Terms:
+    """How an enrolment is meant.
 
-    stream: str
-    monitor: MonitorName
-    label: str
-    version: int
-    added_clips: int
-    total_clips: int
-    threshold: float | None
-    notes: tuple[str, ...]
+    Attributes:
+        dry_run: look and report, change nothing.
+        force: enrol what is only doubtful.
+        reason: for the history; empty = "enrolled DOMAIN".
+    """
+
+    dry_run: bool = False
+    force: bool = False
+    reason: str = ""
+
+
+ORDINARY = Terms()
 
 
 def enroll_paths(
@@ -44,7 +58,8 @@ def enroll_paths(
     domain: str | None = None,
     keyword: str | None = None,
     channel: int = 0,
-    track: Callable[[Iterable[Any]], Iterable[Any]] = iter,
+    terms: Terms = ORDINARY,
+    track: Track = iter,
 ) -> dict[str, Any]:
     """Enrol files and directories of clips; the report as JSON-serialisable facts.
 
@@ -52,57 +67,94 @@ def enroll_paths(
         keyword: the word that is spoken in them; None = normal sound of a machine.
 
     Raises:
-        EnrolmentError: a clip cannot be used; nothing has changed.
+        EnrolmentError: a clip cannot be used, or the set is doubtful; nothing has changed.
         StateError: the database refused; nothing has changed.
     """
     limits = ANOMALY_CLIPS if keyword is None else KEYWORD_CLIPS
-    clips, notes = read_clips(find_audio(paths), limits, channel=channel)
+    found = examined(find_audio(paths), limits, channel=channel)
     if keyword is None:
-        report = enroll_domain(assembly, store, stream, clips, domain=domain, track=track)
+        report = enroll_domain(assembly, store, stream, found, domain=domain, terms=terms, track=track)
     else:
-        report = enroll_keyword(assembly, store, stream, clips, word=keyword, track=track)
-    if assembly.config.streams and stream not in assembly.config.streams:
-        known = ", ".join(assembly.config.streams)
-        notes.append(f"the configuration has no stream '{stream}' (it has: {known}); the daemon will not listen to it")
-    return asdict(report) | {"notes": [*notes, *report.notes]}
+        report = enroll_keyword(assembly, store, stream, found, word=keyword, terms=terms, track=track)
+    return report.facts() | {"notes": [*unknown_stream_notes(assembly, stream), *report.notes]}
+
+
+def enroll_events(
+    assembly: Assembly,
+    store: BankStore,
+    stream: str | None,
+    event_ids: Sequence[str],
+    *,
+    domain: str | None = None,
+    terms: Terms = ORDINARY,
+    track: Track = iter,
+) -> dict[str, Any]:
+    """Enrol what was heard at past anomaly events; the report as JSON-serialisable facts.
+
+    Args:
+        stream: they must be of; None = that of the first.
+
+    Raises:
+        EnrolmentError: no sound is kept, it cannot be used, or is doubtful; nothing has changed.
+        StateError: the database refused; nothing has changed.
+        UsageError: an event is of another monitor or stream.
+    """
+    heard = past_sound(assembly.config.state_path, event_ids, stream)
+    report = enroll_domain(assembly, store, heard.stream, heard.clips, domain=domain, terms=terms, track=track)
+    return report.facts() | {"notes": [*unknown_stream_notes(assembly, heard.stream), *report.notes]}
+
+
+def unknown_stream_notes(assembly: Assembly, stream: str) -> list[str]:
+    """A line where the daemon would not use what is enrolled."""
+    if not assembly.config.streams or stream in assembly.config.streams:
+        return []
+    known = ", ".join(assembly.config.streams)
+    return [f"the configuration has no stream '{stream}' (it has: {known}); the daemon will not listen to it"]
 
 
 def enroll_domain(
     assembly: Assembly,
     store: BankStore,
     stream: str,
-    clips: Sequence[Clip],
+    clips: ClipSet | Sequence[Clip],
     *,
     domain: str | None = None,
+    terms: Terms = ORDINARY,
     track: Track = iter,
 ) -> EnrolmentReport:
-    """Add clips of normal sound to a domain of a stream's anomaly monitor.
+    """Add clips of normal sound to a domain of a stream's anomaly monitor, if the gate lets them pass.
 
     Args:
         domain: None = the source for the first enrolment of a stream, ``target`` for later ones.
 
     Raises:
-        EnrolmentError: the clips cannot be used; nothing has changed.
+        EnrolmentError: the clips cannot be used, or are doubtful; nothing has changed. A dry run reports that instead.
         StateError: the database refused; nothing has changed.
     """
-    if domain:
-        domain = _checked_label(domain, "domain")
-    bundle = assembly.bundle(stream, "anomaly")
-    current = assembly.bank(store, stream, "anomaly")
-    old = current if isinstance(current, anomaly.AnomalyBank) else None
-    label = domain or (TARGET if old else SOURCE)
-    embedded = _embedded(assembly, stream, "anomaly", clips, track)
-    bank = anomaly.extended_bank(bundle, old, embedded, label, assembly.scoring(stream))
-    facts, arrays = anomaly.bank_to_store(bank, bundle)
-    version = store.commit(
-        stream, "anomaly", facts, arrays, reason=f"enrolled {label}", based_on=old.version if old else 0
-    )
-    added = len(bank.clips) - (len(old.clips) if old else 0)
-    return EnrolmentReport(stream, "anomaly", label, version, added, len(bank.clips), bank.threshold, _doubts(clips))
+    label = _checked_label(domain, "domain") if domain else None
+    old = anomaly_bank(assembly, store, stream)
+    enrolment = _Enrolment(assembly, stream, old, label or (TARGET if old else SOURCE), terms)
+    found = clips if isinstance(clips, ClipSet) else ClipSet(tuple(clips))
+    report, bank = enrolment.judged(found, track)
+    if terms.dry_run:
+        return report
+    if bank is None or not report.accepted:
+        raise refusal(report)
+    facts, arrays = anomaly.bank_to_store(bank, assembly.bundle(stream, anomaly.MONITOR))
+    reason = terms.reason or f"enrolled {report.label}"
+    version = store.commit(stream, anomaly.MONITOR, facts, arrays, reason=reason, based_on=old.version if old else 0)
+    return replace(report, version=version)
 
 
 def enroll_keyword(
-    assembly: Assembly, store: BankStore, stream: str, clips: Sequence[Clip], *, word: str, track: Track = iter
+    assembly: Assembly,
+    store: BankStore,
+    stream: str,
+    clips: ClipSet | Sequence[Clip],
+    *,
+    word: str,
+    terms: Terms = ORDINARY,
+    track: Track = iter,
 ) -> EnrolmentReport:
     """Add clips of a spoken word to a stream's keyword monitor.
 
@@ -111,16 +163,108 @@ def enroll_keyword(
         StateError: the database refused; nothing has changed.
     """
     word = _checked_label(word, "keyword")
+    found = clips if isinstance(clips, ClipSet) else ClipSet(tuple(clips))
     bundle = assembly.bundle(stream, "keyword")
     current = assembly.bank(store, stream, "keyword")
     old = current if isinstance(current, keyword.KeywordBank) else None
-    bank = keyword.extended_bank(bundle, old, _embedded(assembly, stream, "keyword", clips, track), word)
+    n_old, version = (len(old.clips), old.version) if old else (0, 0)
+    report = EnrolmentReport(
+        stream, "keyword", word, version, 0, n_old, None, (*_passed_over(found.copies), *_doubts(found.clips)),
+        accepted=not found.refused, dry_run=terms.dry_run, refused=found.refused,
+        clips=judged_clips(GateFinding(), found.refused, found.copies),
+    )  # fmt: skip
+    if found.refused:
+        if terms.dry_run:
+            return report
+        raise refusal(report)
+    bank = keyword.extended_bank(bundle, old, embedded_clips(assembly, stream, "keyword", found.clips, track), word)
+    report = replace(report, added_clips=len(bank.clips) - n_old, total_clips=len(bank.clips))
+    if terms.dry_run:
+        return report
     facts, arrays = keyword.bank_to_store(bank, bundle)
-    version = store.commit(
-        stream, "keyword", facts, arrays, reason=f"enrolled {word}", based_on=old.version if old else 0
+    return replace(
+        report, version=store.commit(stream, "keyword", facts, arrays, reason=f"enrolled {word}", based_on=version)
     )
-    added = len(bank.clips) - (len(old.clips) if old else 0)
-    return EnrolmentReport(stream, "keyword", word, version, added, len(bank.clips), None, _doubts(clips))
+
+
+def anomaly_bank(assembly: Assembly, store: BankStore, stream: str) -> anomaly.AnomalyBank | None:
+    """The active references of a stream's anomaly monitor."""
+    current = assembly.bank(store, stream, anomaly.MONITOR)
+    return current if isinstance(current, anomaly.AnomalyBank) else None
+
+
+def anomaly_monitor(assembly: Assembly, stream: str, bank: anomaly.AnomalyBank) -> AnomalyMonitor:
+    """A monitor of the stream as the configuration has it, with other references."""
+    settings = assembly.settings(stream, anomaly.MONITOR)
+    chosen = settings if isinstance(settings, AnomalySettings) else AnomalySettings()
+    return AnomalyMonitor(stream, assembly.bundle(stream, anomaly.MONITOR), chosen, bank)
+
+
+@dataclass(frozen=True)
+class _Enrolment:
+    """Clips of normal sound on their way through the gate."""
+
+    assembly: Assembly
+    stream: str
+    old: anomaly.AnomalyBank | None
+    label: str
+    terms: Terms
+
+    def judged(self, found: ClipSet, track: Track) -> tuple[EnrolmentReport, anomaly.AnomalyBank | None]:
+        """The report, and the new bank as far as it came to one."""
+        fresh, copies = _fresh(self.old, found)
+        if not fresh and not found.refused:
+            raise EnrolmentError("every one of these clips is enrolled already" if found.clips else "no clips to enrol")
+        refused = [*found.refused, *of_wrong_rate(self.old, fresh)]
+        if refused:
+            return self._report(GateFinding(), refused, copies), None
+        embedded = embedded_clips(self.assembly, self.stream, anomaly.MONITOR, fresh, track)
+        refused = like_anomalies(self.old, embedded)
+        if refused:
+            return self._report(GateFinding(), refused, copies), None
+        return self._fitted(embedded, copies)
+
+    def _fitted(
+        self, embedded: Embedded, copies: Sequence[tuple[str, str]]
+    ) -> tuple[EnrolmentReport, anomaly.AnomalyBank]:
+        bundle = self.assembly.bundle(self.stream, anomaly.MONITOR)
+        bank = anomaly.extended_bank(bundle, self.old, embedded, self.label, self.assembly.scoring(self.stream))
+        finding = judge(bundle, self.old, bank, embedded, self.label)
+        report = self._report(finding, finding.refused, copies)
+        monitor = anomaly_monitor(self.assembly, self.stream, bank)
+        threshold = monitor.threshold if monitor.threshold is not None else bank.threshold
+        return replace(
+            report,
+            threshold=bank.threshold,
+            total_clips=len(bank.clips),
+            added_clips=len(bank.clips) - (len(self.old.clips) if self.old else 0),
+            false_alarms=expected_alarms(monitor, bank, threshold),
+        ), bank
+
+    def _report(
+        self, finding: GateFinding, refused: Sequence[RefusedClip], copies: Sequence[tuple[str, str]]
+    ) -> EnrolmentReport:
+        old = self.old
+        return EnrolmentReport(
+            self.stream, anomaly.MONITOR, self.label, old.version if old else 0, 0, len(old.clips) if old else 0,
+            old.threshold if old else None, (*_passed_over(copies), *finding.remarks),
+            accepted=not refused and (self.terms.force or not finding.doubts), dry_run=self.terms.dry_run,
+            doubts=finding.doubts, refused=tuple(refused), clips=judged_clips(finding, refused, copies),
+            threshold_before=old.threshold if old else None,
+            overlap=finding.overlap, strength_factor=finding.strength_factor,
+        )  # fmt: skip
+
+
+def _fresh(old: anomaly.AnomalyBank | None, found: ClipSet) -> tuple[list[Clip], list[tuple[str, str]]]:
+    """Clips that are not enrolled yet, and (name, name of what it is a copy of) of the others."""
+    known: dict[str, ClipRecord] = {record.sha256: record for record in old.clips} if old else {}
+    fresh = [clip for clip in found.clips if clip.sha256 not in known]
+    enrolled = [(clip.name, f"{known[clip.sha256].name} (enrolled)") for clip in found.clips if clip.sha256 in known]
+    return fresh, [*found.copies, *enrolled]
+
+
+def _passed_over(copies: Sequence[tuple[str, str]]) -> tuple[str, ...]:
+    return tuple(f"{name}: passed over, the same recording as {first}" for name, first in copies)
 
 
 def _checked_label(text: str, what: str) -> str:
@@ -133,16 +277,6 @@ def _checked_label(text: str, what: str) -> str:
     if not label or len(label) > MAX_LABEL_CHARACTERS or not label.isprintable():
         raise EnrolmentError(f"the {what} must have 1 to {MAX_LABEL_CHARACTERS} printable characters")
     return label
-
-
-def _embedded(
-    assembly: Assembly, stream: str, monitor: MonitorName, clips: Sequence[Clip], track: Track
-) -> list[tuple[Clip, list[Embedding]]]:
-    if not clips:
-        raise EnrolmentError("no clips to enrol")
-    bundle = assembly.bundle(stream, monitor)
-    embedder = assembly.embedder(bundle)
-    return [(clip, embed_signal(clip.samples, bundle, embedder)) for clip in track(clips)]
 
 
 def _doubts(clips: Sequence[Clip]) -> tuple[str, ...]:

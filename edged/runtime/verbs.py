@@ -15,7 +15,8 @@ from edged.errors import ControlError, EnrolmentError, StateError, UsageError
 from edged.events.journal import MAX_REPLAY_EVENTS, JournalReader, parse_time_ns
 from edged.flow import SAMPLE_RATE_HZ
 from edged.references.clips import ANOMALY_CLIPS, Clip, clip_of_samples
-from edged.references.enroll import enroll_domain, enroll_paths
+from edged.references.enroll import Terms, enroll_domain, enroll_events, enroll_paths
+from edged.references.feedback import Verdict, give_feedback
 from edged.references.overview import overview
 from edged.references.refit import refit_stream
 from edged.references.store import BankStore
@@ -34,14 +35,27 @@ class _Args(BaseModel):
 
 
 class EnrollArgs(_Args):
-    """Clips by path, or the last seconds of a running stream."""
+    """Clips by path, the sound of past events, or the last seconds of a running stream."""
 
-    stream: str
+    stream: str | None = None
     clips: list[str] = Field(default_factory=list, max_length=10_000)
+    events: list[str] = Field(default_factory=list, max_length=1000)
     last_s: float | None = Field(default=None, gt=0, allow_inf_nan=False)
     domain: str | None = None
     keyword: str | None = None
     channel: int = Field(default=0, ge=0, le=63)
+    dry_run: bool = False
+    force: bool = False
+
+
+class FeedbackArgs(_Args):
+    """What an operator says of an anomaly event."""
+
+    event: str = Field(min_length=1, max_length=200)
+    verdict: Verdict
+    domain: str | None = None
+    dry_run: bool = False
+    force: bool = False
 
 
 class BankArgs(_Args):
@@ -138,6 +152,7 @@ class Verbs:
         """Verbs that may take long."""
         return {
             "enroll": self.enroll,
+            "feedback": self.feedback,
             "references.rollback": self.rollback,
             "references.remove": self.remove,
             "references.refit": self.refit,
@@ -175,8 +190,8 @@ class Verbs:
     def enroll(self, args: dict[str, Any]) -> dict[str, Any]:
         """Enrol clips; the running monitor takes the new bank at its next segment."""
         wanted = parsed(EnrollArgs, args)
-        if bool(wanted.clips) == (wanted.last_s is not None):
-            raise UsageError("enroll: name clips, or last_s")
+        if bool(wanted.clips) + bool(wanted.events) + (wanted.last_s is not None) != 1:
+            raise UsageError("enroll: name clips, or events, or last_s")
         assembly = Assembly(self._config)
         with BankStore(self._config.state_path) as store:
             report = self._enrolled(assembly, store, wanted)
@@ -184,17 +199,34 @@ class Verbs:
         return report
 
     def _enrolled(self, assembly: Assembly, store: BankStore, wanted: EnrollArgs) -> dict[str, Any]:
+        terms = Terms(wanted.dry_run, wanted.force)
+        if wanted.keyword is not None and not wanted.clips:
+            raise UsageError("enroll: a keyword needs clips that hold the word and nothing else")
+        if wanted.events:
+            return enroll_events(assembly, store, wanted.stream, wanted.events, domain=wanted.domain, terms=terms)
+        if wanted.stream is None:
+            raise ControlError("argument stream: Field required")
         if wanted.last_s is None:
             paths = [Path(clip) for clip in wanted.clips]
             return enroll_paths(
                 assembly, store, wanted.stream, paths,
-                domain=wanted.domain, keyword=wanted.keyword, channel=wanted.channel,
+                domain=wanted.domain, keyword=wanted.keyword, channel=wanted.channel, terms=terms,
             )  # fmt: skip
-        if wanted.keyword is not None:
-            raise UsageError("enroll: a keyword needs clips that hold the word and nothing else")
         clips, notes = self._just_heard(wanted.stream, wanted.last_s)
-        report = enroll_domain(assembly, store, wanted.stream, clips, domain=wanted.domain)
-        return {**vars(report), "notes": [*notes, *report.notes]}
+        report = enroll_domain(assembly, store, wanted.stream, clips, domain=wanted.domain, terms=terms)
+        return report.facts() | {"notes": [*notes, *report.notes]}
+
+    def feedback(self, args: dict[str, Any]) -> dict[str, Any]:
+        """Act on what an operator says of an event; the running monitor takes the new bank at its next segment."""
+        wanted = parsed(FeedbackArgs, args)
+        assembly = Assembly(self._config)
+        with BankStore(self._config.state_path) as store:
+            report = give_feedback(
+                assembly, store, wanted.event, wanted.verdict,
+                domain=wanted.domain, dry_run=wanted.dry_run, force=wanted.force,
+            )  # fmt: skip
+            self._refresh(assembly, store)
+        return report
 
     def _just_heard(self, name: str, last_s: float) -> tuple[list[Clip], list[str]]:
         """The latest sound of a stream in clips of 10 s, and notes on what of it could not be used.

@@ -66,7 +66,7 @@ def test_the_latest_scores(verbs):
         ("references.rollback", {"stream": "press", "monitor": "smell"}, ControlError, "argument monitor"),
         ("references.refit", {"stream": "press"}, StateError, "no references"),
         ("references.refit", {"stream": "press", "scoring": "lof"}, ControlError, "argument scoring"),
-        ("enroll", {"stream": "press"}, UsageError, "name clips, or last_s"),
+        ("enroll", {"stream": "press"}, UsageError, "name clips, or events, or last_s"),
         ("enroll", {"stream": "press", "last_s": 60}, EnrolmentError, "less than 10 s"),
         ("enroll", {"stream": "press", "last_s": 60, "keyword": "stop"}, UsageError, "a keyword needs clips"),
         ("enroll", {"stream": "press", "clips": ["/nowhere"]}, EnrolmentError, "no such file"),
