@@ -28,7 +28,6 @@ MST_STAGES = 2
 ALARM_SPREADS = 4.5
 SMALL_SAMPLE = 4.0
 MIN_SPREAD = 0.3
-LABELLED_SHARE = 0.9
 _QUARTILE = NormalDist().inv_cdf(0.75)
 
 
@@ -134,24 +133,6 @@ def alarm_threshold(scores: ArrayLike, *, spreads: float = ALARM_SPREADS, method
     far_out = partial(_FAR_OUT[method.removeprefix("mst-")], beta=beta)
     threshold = multi_stage(known, far_out, MST_STAGES if method.startswith("mst-") else 1)
     return max(threshold, float(np.median(known)) + beta * MIN_SPREAD)
-
-
-def capped(threshold: float, labelled_scores: ArrayLike, typical_score: float) -> float:
-    """A threshold that every sound labelled as an anomaly still exceeds, with a tenth of its distance to spare.
-
-    Args:
-        labelled_scores: (n,) of the labelled anomalies; those that are not above the typical score cap nothing, for no
-            threshold could tell them from normal sound.
-        typical_score: what normal sound scores.
-
-    >>> capped(8.0, [6.0, 12.0, -1.0], 1.0), capped(4.0, [6.0], 1.0), capped(4.0, [], 1.0)
-    (5.5, 4.0, 4.0)
-    """
-    labelled = np.asarray(labelled_scores, np.float64)
-    reachable = labelled[np.isfinite(labelled) & (labelled > typical_score)]
-    if len(reachable) == 0:
-        return threshold
-    return min(threshold, typical_score + LABELLED_SHARE * (float(reachable.min()) - typical_score))
 
 
 def _far_sd(kept: Float64Array, beta: float) -> float:

@@ -82,7 +82,8 @@ def enrolment_threshold(bank: AnomalyBank, settings: AnomalySettings, decision: 
     if settings.threshold_method == "mst-sd":
         return bank.threshold
     spreads = float(decision.get("threshold_spreads", ALARM_SPREADS))
-    return alarm_threshold(bank.scorer.normal_scores, spreads=spreads, method=settings.threshold_method)
+    threshold = alarm_threshold(bank.scorer.normal_scores, spreads=spreads, method=settings.threshold_method)
+    return threshold if bank.ceiling is None else min(threshold, bank.ceiling)
 
 
 def find(
@@ -103,7 +104,7 @@ def find(
     found = material.for_budget(budget)
     if found.threshold is None or found.method == "none":
         return Finding(own_threshold, "enrolled clips", material.expected(own_threshold), found.needed_h)
-    highest = _typical(bank) + MOST_RAISED * (own_threshold - _typical(bank))
+    highest = highest_allowed(bank, own_threshold)
     threshold = min(found.threshold, highest)
     domains = {
         name: min(own, highest)
@@ -139,6 +140,13 @@ class _Material:
 
 def _typical(bank: AnomalyBank) -> float:
     return NormalScores.of(bank.scorer.normal_scores).typical
+
+
+def highest_allowed(bank: AnomalyBank, own_threshold: float) -> float:
+    """How far a budget may raise the threshold, whatever was heard."""
+    typical = _typical(bank)
+    raised = typical + MOST_RAISED * (own_threshold - typical)
+    return raised if bank.ceiling is None else min(raised, bank.ceiling)
 
 
 def basis_runs(bank: AnomalyBank, stretches: Sequence[Stretch], rule: Rule) -> list[Run]:

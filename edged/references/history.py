@@ -110,6 +110,26 @@ class ScoreHistory:
         rows = self._query(sql, stream, monitor, bank)
         return [_stretch(row) for row in rows]
 
+    def adopt(self, stream: str, monitor: str, bank: int, other: int) -> None:
+        """Count what another version has heard as heard by this one: for versions that score alike.
+
+        Raises:
+            StateError: the database refused; nothing was changed.
+        """
+        with transaction(self._connection) as connection:
+            sql = "UPDATE score_history SET bank=? WHERE stream=? AND monitor=? AND bank=?"
+            connection.execute(sql, (bank, stream, monitor, other))
+
+    def latest_other(self, stream: str, monitor: str, bank: int) -> int | None:
+        """The version that was heard last, but for this one.
+
+        Raises:
+            StateError: the database cannot be read.
+        """
+        sql = "SELECT bank FROM score_history WHERE stream=? AND monitor=? AND bank<>? ORDER BY id DESC LIMIT 1"
+        rows = self._query(sql, stream, monitor, bank)
+        return int(rows[0][0]) if rows else None
+
     def _forget_surplus(self, stream: str, monitor: str) -> None:
         sql = "SELECT id, n FROM score_history WHERE stream=? AND monitor=? ORDER BY id DESC"
         rows = self._query(sql, stream, monitor)

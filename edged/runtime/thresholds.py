@@ -16,13 +16,17 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from edged.clock import NS_PER_S, Clock
 from edged.config import AnomalySettings
 from edged.errors import StateError
 from edged.flow import Outcome
 from edged.pipeline import AnomalyMonitor, Monitor
+from edged.references.anomaly import AnomalyBank, bank_of_store
 from edged.references.finding import Finding, find
 from edged.references.history import ScoreHistory
+from edged.references.store import BankStore
 from edged.references.thresholds import FoundThresholds, ThresholdStore, threshold_settings
 from edged.runtime.messages import Announce, StatusChange
 from edged.runtime.recorder import Recorder
@@ -162,6 +166,7 @@ class ThresholdKeeper:
             self._findings.pop(name, None)
             return
         with ScoreHistory(self._state_dir) as history:
+            self._adopt(history, monitor, bank)
             stretches = history.stretches(name, "anomaly", bank.version)
         finding = find(bank, stretches, settings, monitor.rule, choice.of_enrolment)
         found, used = finding.found(bank.version, settings), choice.applicable
@@ -176,6 +181,19 @@ class ThresholdKeeper:
             finding = replace(finding, threshold=used.threshold, domains=dict(used.domains))
         self._findings[name] = finding
         self._tell(name, finding, settings)
+
+    def _adopt(self, history: ScoreHistory, monitor: AnomalyMonitor, bank: AnomalyBank) -> None:
+        """Go on with what the version before has heard, where only its labels differ and it scores alike."""
+        other = history.latest_other(monitor.stream, "anomaly", bank.version)
+        if other is None:
+            return
+        try:
+            with BankStore(self._state_dir) as store:
+                before = bank_of_store(store.load(monitor.stream, "anomaly", other), monitor.bundle)
+        except StateError:  # removed, or made with another bundle: what it heard is of no use
+            return
+        if np.array_equal(before.scorer.normal_scores, bank.scorer.normal_scores, equal_nan=True):
+            history.adopt(monitor.stream, "anomaly", bank.version, other)
 
     def _tell(self, name: str, finding: Finding, settings: AnomalySettings) -> None:
         """Announce what is new, once."""

@@ -214,7 +214,7 @@ def page(
         "",
         *delay_table(delays),
         "",
-        f"{day}, {total} device-days judged: {n_devices} devices of each of {len(outcomes)} families, {n_days} days each;",
+        f"{day}, {total} device-days judged: {n_devices} devices of each of {len(outcomes)} families, {n_days} days;",
         f"onset {RULE.onset_count} of {RULE.onset_window} segments. Made by `python tests/bench/budget.py`.",
     ]
     return "\n".join(lines)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from edged.decide.thresholds import ALARM_METHODS, METHODS, alarm_threshold, capped, gamma_percentile, mst
+from edged.decide.thresholds import ALARM_METHODS, METHODS, alarm_threshold, gamma_percentile, mst
 from edged.errors import EnrolmentError
 
 SCORES = np.arange(1.0, 11.0)  # 1 ... 10
@@ -110,9 +110,3 @@ def test_every_method_keeps_its_distance_from_equal_scores(method: str) -> None:
 def test_an_unknown_alarm_method_is_refused() -> None:
     with pytest.raises(EnrolmentError, match="mst-mad"):
         alarm_threshold(SCORES, method="ocsvm")
-
-
-def test_a_labelled_anomaly_still_exceeds_the_threshold() -> None:
-    assert capped(9.0, [4.0, 7.0], 0.0) == pytest.approx(3.6)
-    assert capped(3.0, [4.0, 7.0], 0.0) == 3.0
-    assert capped(3.0, [-1.0, np.nan], 0.0) == 3.0

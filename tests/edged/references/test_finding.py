@@ -26,13 +26,13 @@ DAY = 33_750
 BUDGET = AnomalySettings(false_alarms_per_day=1.0)
 
 
-def bank(scores=None, version=1):
+def bank(scores=None, version=1, ceiling=None):
     scores = np.linspace(-1.0, 1.0, 20) if scores is None else np.asarray(scores)
     clips = np.arange(len(scores)) // 2
     references = References(np.zeros((len(scores), 1), np.float32), ("source",) * len(scores), clips)
     scorer = SimpleNamespace(normal_scores=scores)
     return SimpleNamespace(
-        version=version, references={"x": references}, scorer=scorer, threshold=alarm_threshold(scores)
+        version=version, references={"x": references}, scorer=scorer, threshold=alarm_threshold(scores), ceiling=ceiling
     )
 
 
@@ -84,6 +84,13 @@ def test_slowly_louder_sound_cannot_walk_the_threshold_up():
     assert finding.is_capped
     assert finding.threshold == pytest.approx(MOST_RAISED * own)
     assert finding.rate.per_day > 1.0
+
+
+def test_a_labelled_anomaly_caps_every_threshold():
+    finding = find(bank(ceiling=2.0), [stretch(0), stretch(1, domain="hot", continues=True)], BUDGET, RULE, 5.0)
+    assert finding.is_capped
+    assert {finding.threshold, *finding.domains.values()} == {2.0}
+    assert enrolment_threshold(bank(ceiling=2.0), AnomalySettings(threshold_method="mad"), {}) == 2.0
 
 
 def test_domains_heard_long_enough_have_their_own_threshold_and_others_the_general_one():

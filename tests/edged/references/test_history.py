@@ -96,3 +96,15 @@ def test_a_damaged_row_is_no_crash(tmp_path):
 def test_stretches_are_joined_where_nothing_lies_between_them():
     a, b, c, d = stretch(), stretch(continues=True), stretch(), stretch(continues=True, ceiling=9.0)
     assert joined([a, b, c, d]) == [[a, b], [c], [d]]
+
+
+def test_a_version_that_scores_alike_goes_on_with_what_was_heard(tmp_path):
+    with ScoreHistory(tmp_path) as history:
+        append(history, stretch((1.0,)))
+        append(history, stretch((9.0,)), stream="fan")
+        append(history, stretch((2.0,)), bank=2)
+        assert history.latest_other("pump", "anomaly", 2) == 1
+        history.adopt("pump", "anomaly", 2, 1)
+        assert (values(history), values(history, bank=2)) == ([], [[1.0], [2.0]])
+        assert history.latest_other("pump", "anomaly", 2) is None
+        assert values(history, "fan") == [[9.0]]

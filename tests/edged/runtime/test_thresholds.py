@@ -173,6 +173,17 @@ def test_new_references_begin_anew_and_old_ones_find_their_threshold_again(site,
     assert site.monitor.threshold == found
 
 
+def test_a_version_with_other_labels_only_goes_on_with_what_was_heard(site, bundle):
+    site.hear(24.0)
+    site.look()
+    found = site.monitor.threshold
+    enrolled(site.store, bundle, seed=0)
+    site.monitor.use_bank(Assembly(site.config).bank(site.store, "pump", "anomaly"))
+    site.segment(0.0)
+    site.look()
+    assert (site.monitor.bank_version, site.monitor.threshold) == (2, pytest.approx(found, rel=0.01))
+
+
 def test_a_changed_budget_is_taken_while_it_runs(site):
     site.hear(24.0)
     site.look()
