@@ -9,6 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
+from edged.cli import archive
 from edged.cli.gate import DryRunOption, daemon_client, show_enrolment, shown_refusal
 from edged.cli.options import ConfigOption, JsonOption, StateOption, StreamOption
 from edged.cli.output import print_json, print_table, progress_bar
@@ -26,6 +27,7 @@ def register(app: typer.Typer) -> None:
     references.command("rollback")(references_rollback)
     references.command("remove")(references_remove)
     references.command("refit")(references_refit)
+    archive.register(references)
     app.add_typer(references, name="references")
 
 
@@ -104,7 +106,7 @@ def references_group(
         return
     given = {"stream": stream, "as_json": as_json or None, "config": config, "state": state}
     known = {name: value for name, value in given.items() if value is not None}
-    context.default_map = dict.fromkeys(("show", "rollback", "remove", "refit"), known)
+    context.default_map = dict.fromkeys(("show", "rollback", "remove", "refit", "export", "import", "signer"), known)
 
 
 def references_show(

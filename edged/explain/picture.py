@@ -104,7 +104,7 @@ def _draw_axes(canvas: _Canvas, found: Explanation) -> None:
         x = _MAP[0] + (second - edges[0]) / (edges[-1] - edges[0]) * (_MAP[2] - _MAP[0])
         canvas.draw.line((x, _MAP[3], x, _MAP[3] + 5), fill=_INK)
         canvas.text(x, _MAP[3] + 8, f"{second:g}", "mt")
-    canvas.text(_MAP[2] + 6, _MAP[3] + 8, "s")
+    canvas.text(_MAP[2] + 10, _MAP[3] - 6, "s")
 
 
 def _height_of(found: Explanation, frequency_hz: float) -> float:

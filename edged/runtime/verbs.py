@@ -4,109 +4,39 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
-
-from edged.assembly import MONITOR_NAMES, Assembly, MonitorName
+from edged.assembly import MONITOR_NAMES, Assembly
 from edged.config import Config
 from edged.control.server import Verb
 from edged.errors import ControlError, EnrolmentError, StateError, UsageError
-from edged.events.journal import MAX_REPLAY_EVENTS, JournalReader, parse_time_ns
+from edged.events.journal import JournalReader, parse_time_ns
 from edged.flow import SAMPLE_RATE_HZ
 from edged.references.clips import ANOMALY_CLIPS, Clip, clip_of_samples
 from edged.references.enroll import Terms, enroll_domain, enroll_events, enroll_paths
-from edged.references.feedback import Verdict, give_feedback
+from edged.references.feedback import give_feedback
 from edged.references.overview import overview
 from edged.references.refit import refit_stream
 from edged.references.store import BankStore
+from edged.references.transfer import export_bank, import_bank
+from edged.runtime.arguments import (
+    BankArgs,
+    EnrollArgs,
+    ExportArgs,
+    FeedbackArgs,
+    ImportArgs,
+    NoArgs,
+    RefitArgs,
+    ReplayArgs,
+    TailArgs,
+    parsed,
+)
 from edged.runtime.messages import Announce, StatusChange
 from edged.runtime.stream import Stream
 
 _JUST_HEARD_CLIP_S = 10.0
-_MAX_NUMBER = 1 << 62
-"""What SQLite can hold, and a little less."""
 
 UseBank = Callable[[Any, Any], None]
-
-
-class _Args(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class EnrollArgs(_Args):
-    """Clips by path, the sound of past events, or the last seconds of a running stream."""
-
-    stream: str | None = None
-    clips: list[str] = Field(default_factory=list, max_length=10_000)
-    events: list[str] = Field(default_factory=list, max_length=1000)
-    last_s: float | None = Field(default=None, gt=0, allow_inf_nan=False)
-    domain: str | None = None
-    keyword: str | None = None
-    channel: int = Field(default=0, ge=0, le=63)
-    dry_run: bool = False
-    force: bool = False
-
-
-class FeedbackArgs(_Args):
-    """What an operator says of an anomaly event."""
-
-    event: str = Field(min_length=1, max_length=200)
-    verdict: Verdict
-    domain: str | None = None
-    dry_run: bool = False
-    force: bool = False
-
-
-class BankArgs(_Args):
-    """A bank, or a version of it."""
-
-    stream: str
-    monitor: MonitorName = "anomaly"
-    version: int | None = Field(default=None, ge=1, le=_MAX_NUMBER)
-
-
-class RefitArgs(_Args):
-    """The stream whose anomaly references are fitted again."""
-
-    stream: str
-
-
-class ReplayArgs(_Args):
-    """Events after a number (and before another), or since a time."""
-
-    after: int = Field(default=0, ge=0, le=_MAX_NUMBER)
-    before: int | None = Field(default=None, ge=0, le=_MAX_NUMBER)
-    since: str | None = None
-    topics: list[str] = Field(default_factory=lambda: [""], max_length=100)
-    limit: int = Field(default=MAX_REPLAY_EVENTS, ge=1, le=MAX_REPLAY_EVENTS)
-
-
-class TailArgs(_Args):
-    """The latest scores of a stream."""
-
-    stream: str
-    limit: int = Field(default=20, ge=1, le=1000)
-
-
-class NoArgs(_Args):
-    """Nothing."""
-
-
-_A = TypeVar("_A", bound=_Args)
-
-
-def parsed(model: type[_A], args: Mapping[str, Any]) -> _A:
-    """Checked arguments.
-
-    Raises:
-        ControlError: naming the first that is wrong.
-    """
-    try:
-        return model.model_validate(dict(args))
-    except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False)[0]
-        raise ControlError(f"argument {'.'.join(map(str, first['loc']))}: {first['msg']}") from None
 
 
 class Verbs:
@@ -156,6 +86,8 @@ class Verbs:
             "references.rollback": self.rollback,
             "references.remove": self.remove,
             "references.refit": self.refit,
+            "references.export": self.export,
+            "references.import": self.import_,
             "reload": self.reload,
         }
 
@@ -279,6 +211,23 @@ class Verbs:
             report = refit_stream(assembly, store, wanted.stream)
             self._refresh(assembly, store)
         return dict(vars(report))
+
+    def export(self, args: dict[str, Any]) -> dict[str, Any]:
+        """Write a bank as a signed archive, to a place the daemon may write to."""
+        wanted = parsed(ExportArgs, args)
+        with BankStore(self._config.state_path) as store:
+            return export_bank(store, self._config.state_path, wanted.stream, wanted.monitor, Path(wanted.out))
+
+    def import_(self, args: dict[str, Any]) -> dict[str, Any]:
+        """Take over the bank of a signed archive that the daemon may read."""
+        wanted = parsed(ImportArgs, args)
+        assembly, state = Assembly(self._config), self._config.state_path
+        with BankStore(state) as store:
+            report = import_bank(
+                assembly, store, state, wanted.stream, Path(wanted.file), signer=wanted.signer, dry_run=wanted.dry_run
+            )
+            self._refresh(assembly, store)
+        return report
 
     def reload(self, args: dict[str, Any]) -> dict[str, Any]:
         """Take over every bank that was changed by others, and the thresholds of a changed configuration."""

@@ -1,0 +1,140 @@
+"""From a device's bank to an archive, and from an archive to a new version of a bank."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from edged.assembly import Assembly
+from edged.embed.bundle import Bundle
+from edged.errors import EdgedError, EnrolmentError, StateError
+from edged.references import anomaly, keyword
+from edged.references.archive import Archive, packed, read_archive
+from edged.references.signing import DeviceKey, given_signer, trusted_signers
+from edged.references.store import BankStore, StoredBank
+
+
+def export_bank(store: BankStore, state_dir: Path, stream: str, monitor: str, out: Path) -> dict[str, Any]:
+    """Write the active bank as an archive; nothing is overwritten.
+
+    Raises:
+        StateError: nothing is enrolled, or the device's key cannot be used.
+        EnrolmentError: the file exists, or cannot be written.
+    """
+    stored = store.load_active(stream, monitor)
+    if stored is None:
+        raise StateError(f"{stream}/{monitor}: nothing is enrolled", fix="`edged references show` tells what is")
+    key = DeviceKey(state_dir)
+    data = packed(stored, key)
+    _write_new(out, data)
+    return {
+        "stream": stream,
+        "monitor": monitor,
+        "version": stored.version,
+        "file": str(out),
+        "bytes": len(data),
+        "signer": key.public,
+    }
+
+
+def import_bank(
+    assembly: Assembly,
+    store: BankStore,
+    state_dir: Path,
+    stream: str,
+    path: Path,
+    *,
+    signer: str | None = None,
+    dry_run: bool = False,
+) -> dict[str, Any]:
+    """Make an archive's bank the active one of a stream; the one before stays for a roll-back.
+
+    Args:
+        signer: a public key to trust for this import, or a file with it.
+        dry_run: check everything, change nothing.
+
+    Raises:
+        EnrolmentError: the archive is damaged, of nobody trusted, or does not fit; nothing has changed.
+        StateError: it was made with another bundle, or the database refused; nothing has changed.
+    """
+    trusted = trusted_signers(state_dir) | (frozenset({given_signer(signer)}) if signer else frozenset())
+    archive = read_archive(path, trusted)
+    manifest = archive.manifest
+    labels = _check_bank(archive, assembly.bundle(stream, manifest.monitor), stream, path)
+    old = store.active_version(stream, manifest.monitor)
+    version = old
+    if not dry_run:
+        reason = f"imported {manifest.stream} version {manifest.version}"
+        version = store.commit(stream, manifest.monitor, archive.facts, archive.arrays, reason=reason, based_on=old)
+    return {
+        "stream": stream,
+        "monitor": manifest.monitor,
+        "version": version,
+        "dry_run": dry_run,
+        "labels": labels,
+        "from": {"stream": manifest.stream, "version": manifest.version, "created_at": manifest.created_at},
+        "signer": manifest.signer,
+    }
+
+
+def _check_bank(archive: Archive, bundle: Bundle, stream: str, path: Path) -> dict[str, int]:
+    """Build the bank and use it once; clips per label.
+
+    Raises:
+        StateError: it belongs to another bundle.
+        EnrolmentError: what was signed is no bank that this version of edged can use.
+    """
+    manifest = archive.manifest
+    stored = StoredBank(stream, manifest.monitor, 1, manifest.created_at, "", archive.facts, archive.arrays)
+    build = _anomaly_labels if manifest.monitor == "anomaly" else _keyword_labels
+    try:
+        return build(stored, bundle)
+    except StateError:
+        raise
+    except (EdgedError, KeyError, TypeError, ValueError, IndexError, AttributeError) as error:
+        what = f"{path}: no bank that this version of edged can use: {type(error).__name__}: {error}"
+        raise EnrolmentError(what, fix="export it again with the same version of edged") from error
+
+
+def _anomaly_labels(stored: StoredBank, bundle: Bundle) -> dict[str, int]:
+    bank = anomaly.bank_of_store(stored, bundle)
+    first = next(iter(bank.references.values()))
+    if len(first) > anomaly.MAX_ROWS or int(first.clips.max()) // anomaly.PIECES_PER_CLIP >= len(bank.clips):
+        raise ValueError(f"{len(first)} rows, or rows of clips that are not listed")
+    for spec in bundle.manifest.representations:
+        if bank.references[spec.name].vectors.shape != (len(first), spec.dim):
+            raise ValueError(f"'{spec.name}' is not of {spec.dim} values")
+    scores = bank.scorer.scores({name: references.vectors for name, references in bank.references.items()})
+    if not (np.isfinite(scores).all() and np.isfinite(bank.threshold)):
+        raise ValueError("scores that are not finite")
+    return bank.domains
+
+
+def _keyword_labels(stored: StoredBank, bundle: Bundle) -> dict[str, int]:
+    bank = keyword.bank_of_store(stored, bundle)
+    dim = bundle.manifest.representations[0].dim
+    if any(template.ndim != 2 or template.shape[1] != dim for template in bank.templates):
+        raise ValueError(f"templates that are not rows of {dim} values")
+    return bank.words
+
+
+def _write_new(path: Path, data: bytes) -> None:
+    """A new file, whole or not at all; an existing one is never touched."""
+    unfinished = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        descriptor = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o640)
+        try:
+            with os.fdopen(descriptor, "wb") as handle:
+                handle.write(data)
+                handle.flush()
+                os.fsync(handle.fileno())
+            path.hardlink_to(unfinished)
+        finally:
+            unfinished.unlink(missing_ok=True)
+    except FileExistsError as error:
+        raise EnrolmentError(f"{path}: exists already", fix="name another file, or remove it") from error
+    except OSError as error:
+        raise EnrolmentError(f"{path}: {error.strerror or error}", fix="name a place that can be written") from error

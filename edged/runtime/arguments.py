@@ -1,0 +1,112 @@
+"""The arguments of every verb of the control socket, checked before anything is done."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from edged.assembly import MonitorName
+from edged.errors import ControlError
+from edged.events.journal import MAX_REPLAY_EVENTS
+from edged.references.feedback import Verdict
+
+_MAX_NUMBER = 1 << 62
+"""What SQLite can hold, and a little less."""
+
+
+class _Args(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class EnrollArgs(_Args):
+    """Clips by path, the sound of past events, or the last seconds of a running stream."""
+
+    stream: str | None = None
+    clips: list[str] = Field(default_factory=list, max_length=10_000)
+    events: list[str] = Field(default_factory=list, max_length=1000)
+    last_s: float | None = Field(default=None, gt=0, allow_inf_nan=False)
+    domain: str | None = None
+    keyword: str | None = None
+    channel: int = Field(default=0, ge=0, le=63)
+    dry_run: bool = False
+    force: bool = False
+
+
+class FeedbackArgs(_Args):
+    """What an operator says of an anomaly event."""
+
+    event: str = Field(min_length=1, max_length=200)
+    verdict: Verdict
+    domain: str | None = None
+    dry_run: bool = False
+    force: bool = False
+
+
+class BankArgs(_Args):
+    """A bank, or a version of it."""
+
+    stream: str
+    monitor: MonitorName = "anomaly"
+    version: int | None = Field(default=None, ge=1, le=_MAX_NUMBER)
+
+
+class ExportArgs(_Args):
+    """A bank, and the archive to write it to."""
+
+    stream: str
+    monitor: MonitorName = "anomaly"
+    out: str
+
+
+class ImportArgs(_Args):
+    """An archive, and the stream that takes it over."""
+
+    stream: str
+    file: str
+    signer: str | None = None
+    dry_run: bool = False
+
+
+class RefitArgs(_Args):
+    """The stream whose anomaly references are fitted again."""
+
+    stream: str
+
+
+class ReplayArgs(_Args):
+    """Events after a number (and before another), or since a time."""
+
+    after: int = Field(default=0, ge=0, le=_MAX_NUMBER)
+    before: int | None = Field(default=None, ge=0, le=_MAX_NUMBER)
+    since: str | None = None
+    topics: list[str] = Field(default_factory=lambda: [""], max_length=100)
+    limit: int = Field(default=MAX_REPLAY_EVENTS, ge=1, le=MAX_REPLAY_EVENTS)
+
+
+class TailArgs(_Args):
+    """The latest scores of a stream."""
+
+    stream: str
+    limit: int = Field(default=20, ge=1, le=1000)
+
+
+class NoArgs(_Args):
+    """Nothing."""
+
+
+_A = TypeVar("_A", bound=_Args)
+
+
+def parsed(model: type[_A], args: Mapping[str, Any]) -> _A:
+    """Checked arguments.
+
+    Raises:
+        ControlError: naming the first that is wrong.
+    """
+    try:
+        return model.model_validate(dict(args))
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        raise ControlError(f"argument {'.'.join(map(str, first['loc']))}: {first['msg']}") from None
