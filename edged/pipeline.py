@@ -19,13 +19,12 @@ from edged.accounting import Accounting
 from edged.config import AnomalySettings, KeywordSettings
 from edged.decide.anomaly import AnomalyDecider
 from edged.decide.discount import Excesses, discount
-from edged.decide.drift import DriftSettings
-from edged.decide.hysteresis import HysteresisSettings
 from edged.decide.normal import NormalScores
+from edged.decisions import drift_settings, hysteresis_settings
 from edged.embed.bundle import Bundle
 from edged.embed.protocol import Embedder
 from edged.errors import StateError
-from edged.features.anomaly import AnomalyFeatures, AnomalySpec
+from edged.features.anomaly import AnomalyFeatures
 from edged.features.health import InputLimits, InputVerdict, input_verdict
 from edged.features.keyword import KeywordFeatures
 from edged.flow import (
@@ -160,7 +159,8 @@ class AnomalyMonitor(_FrontHalf):
         self.spec = spec
         self._settings = settings
         self._limits = InputLimits(deaf_below_db=settings.deaf_below_db, hiss_beyond_db=settings.hiss_beyond_db)
-        self._decider = AnomalyDecider(_hysteresis_settings(settings, spec), _drift_settings(settings, spec))
+        hop_s = spec.hop_samples / SAMPLE_RATE_HZ
+        self._decider = AnomalyDecider(hysteresis_settings(settings, hop_s), drift_settings(settings, hop_s))
         self._heard = Excesses()
         self._far: tuple[Excesses, float] | None = None
         self._normal = NormalScores()
@@ -204,8 +204,8 @@ class AnomalyMonitor(_FrontHalf):
     @property
     def rule(self) -> Rule:
         """How scores become alarms; for any thread."""
-        seconds = (self.spec.hop_samples / SAMPLE_RATE_HZ, self.spec.segment_samples / SAMPLE_RATE_HZ)
-        return Rule(_hysteresis_settings(self._settings, self.spec), *seconds)
+        hop_s, segment_s = (n / SAMPLE_RATE_HZ for n in (self.spec.hop_samples, self.spec.segment_samples))
+        return Rule(hysteresis_settings(self._settings, hop_s), hop_s, segment_s)
 
     def use_threshold_settings(self, settings: AnomalySettings) -> None:
         """Take what settings say of the threshold from the next embedding on; nothing else of them."""
@@ -346,19 +346,3 @@ def run_once(bundle: Bundle, embedder: Embedder) -> None:
     """
     noise = np.random.default_rng(0).standard_normal(bundle.manifest.segment_samples).astype(np.float32) * 0.01
     embed_signal(noise, bundle, embedder)
-
-
-def _hysteresis_settings(settings: AnomalySettings, spec: AnomalySpec) -> HysteresisSettings:
-    return HysteresisSettings(
-        onset_count=settings.onset_segments,
-        onset_window=settings.onset_window,
-        clear_count=settings.cleared_segments,
-        release=settings.release,
-        update_every=max(1, round(settings.update_interval_s * SAMPLE_RATE_HZ / spec.hop_samples)),
-    )
-
-
-def _drift_settings(settings: AnomalySettings, spec: AnomalySpec) -> DriftSettings | None:
-    if settings.drift_spreads is None:
-        return None
-    return DriftSettings.of_hours(settings.drift_window_h, settings.drift_spreads, spec.hop_samples / SAMPLE_RATE_HZ)
