@@ -42,7 +42,8 @@ class Run:
 
     Attributes:
         scores: (n_segments,), higher = more anomalous; those that are not finite are passed over.
-        ceiling: threshold in force meanwhile: an alarm was left out of the runs, be it false or true. inf: none was.
+        ceiling: threshold in force meanwhile, whose alarms were left out, be they false or true; inf: none was. Up to
+            it they count as false; beyond it, where they could raise a threshold further and further, they do not.
         ended_in_alarm: whether the run stops where one was left out.
     """
 
@@ -220,38 +221,48 @@ class _Heard:
         """The rate at a threshold with its band."""
         if not self.heard_h:
             return FalseAlarmRate(math.nan, 0.0, math.inf, 0.0)
-        probabilities = (0.5, (1.0 - confidence) / 2.0, (1.0 + confidence) / 2.0)
-        if level > self.tail.base_level:
-            rates = self.tail.rate_quantiles(level, probabilities)
-        else:
-            rates = self._counted(level, probabilities)
-        middle, low, high = (float(rate) * _HOURS_PER_DAY for rate in rates)
+        probabilities = ((1.0 - confidence) / 2.0, 0.5, (1.0 + confidence) / 2.0)
+        low, middle, high = (float(rate) * _HOURS_PER_DAY for rate in self._rates(level, probabilities))
         return FalseAlarmRate(middle, low, high, self.heard_h)
+
+    def _rates(self, level: float, probabilities: Sequence[float]) -> Float64Array:
+        """Quantiles of the rate per hour."""
+        if level <= self.tail.base_level:
+            return self._counted(level, probabilities)
+        rates = self.tail.rate_quantiles(level, probabilities)
+        if not self._n_left_out(level):
+            return rates
+        counted = self._counted(level, probabilities)
+        return np.append(np.minimum(rates, counted)[:1], np.maximum(rates, counted)[1:])
 
     def _counted(self, level: float, probabilities: Sequence[float]) -> Float64Array:
         onsets, peaks = self.clusters(level)
         dispersion = self._dispersion(onsets)
-        shape = len(peaks) / dispersion + 0.5
+        shape = (len(peaks) + self._n_left_out(level)) / dispersion + 0.5
         return np.array([gamma_quantile(shape, p) for p in probabilities]) * dispersion / self.heard_h
+
+    def _n_left_out(self, level: float) -> int:
+        """Alarms left out that were alarms at this level, too: it counts on them only up to the threshold of then."""
+        return int(np.count_nonzero(self._ended & (self._ceilings >= level)))
 
     def threshold(self, per_day: float, confidence: float) -> float:
         """Lowest level whose band ends at or below the budget."""
         probability, per_h = (1.0 + confidence) / 2.0, per_day / _HOURS_PER_DAY
+        base = self.tail.base_level
 
         def keeps(level: float) -> bool:
-            if level > self.tail.base_level:
-                return self.tail.confidence_within(level, per_h) >= probability
-            return bool(self._counted(level, (probability,))[0] <= per_h)
+            if level > base and self.tail.confidence_within(level, per_h) < probability:
+                return False
+            is_certain = level > base and not self._n_left_out(level)
+            return is_certain or bool(self._counted(level, (probability,))[0] <= per_h)
 
-        base = self.tail.base_level
         low = float(np.median(self._statistic[np.isfinite(self._statistic)]))
-        step = max(self.highest - low, 1e-6)
         if keeps(base):
             return bisected(keeps, min(low, base), base)
-        high = base + step
-        while not keeps(high):
-            high = base + 2.0 * (high - base)
-        return bisected(keeps, base, high)
+        step = max(self.highest - low, 1e-6)
+        while not keeps(base + step):
+            step *= 2.0
+        return bisected(keeps, base, base + step)
 
     def needed_h(self, per_day: float) -> float:
         """Hours that are missing for a budget; 0: none."""
