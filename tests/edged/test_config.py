@@ -1,6 +1,7 @@
 """Settings: defaults are valid, bounds hold, sections are frozen, where things lie by default."""
 
 from pathlib import Path
+from typing import get_args
 
 import pytest
 from pydantic import ValidationError
@@ -8,6 +9,7 @@ from pydantic import ValidationError
 from edged import config as settings
 from edged.config import Config, MonitorsSettings
 from edged.configfile import parse_config
+from edged.decide.thresholds import ALARM_METHODS
 from edged.errors import ConfigError
 
 FILE = {"source": "file", "path": "a.wav"}
@@ -104,3 +106,14 @@ def test_the_state_of_a_user_is_in_her_home(monkeypatch, tmp_path):
 def test_a_socket_path_too_long_for_unix_is_named(tmp_path):
     with pytest.raises(ConfigError, match=r"events\.bind.*longer than 107 bytes; set a shorter runtime_dir"):
         parsed(runtime_dir=str(tmp_path / ("x" * 100)))
+
+
+@pytest.mark.parametrize("other", [{"false_alarms_per_day": 1.0}, {"threshold_method": "mst-mad"}])
+def test_a_threshold_is_fixed_or_found_but_not_both(other):
+    monitors = {"anomaly": {"threshold": 5.0, **other}}
+    with pytest.raises(ConfigError, match="keep one of the two"):
+        parsed(devices={"d": FILE}, streams={"s": {"device": "d", "monitors": monitors}})
+
+
+def test_every_method_of_the_configuration_is_one_of_the_thresholds():
+    assert set(get_args(settings.ThresholdMethod)) == set(ALARM_METHODS)
