@@ -105,7 +105,27 @@ def _columns_and_rows(section: Any) -> tuple[list[str], list[list[object]]]:
     return ["name", *columns], [[name, *(_short(value.get(key)) for key in columns)] for name, value in rows]
 
 
+def threshold_text(facts: dict[str, Any]) -> str:
+    """A threshold, where it comes from, and its false alarms per day.
+
+    >>> rate = {"budget": 0.5, "expected": 0.12, "low": 0.01, "high": 0.5, "confidence": 0.9}
+    >>> facts = {"threshold": 4.312, "basis": "extrapolated", "false_alarms_per_day": rate, "heard_h": 31.4}
+    >>> threshold_text(facts)
+    '4.31 extrapolated from 31.4 h, false alarms per day 0.12 (0.01 to 0.5, 90%)'
+    >>> threshold_text(facts | {"needed_h": 2.04})
+    '4.31 extrapolated from 31.4 h, false alarms per day 0.12 (0.01 to 0.5, 90%), budget needs 2 h more'
+    """
+    rate = facts["false_alarms_per_day"]
+    expected, low, high = ("?" if rate[key] is None else f"{rate[key]:.2g}" for key in ("expected", "low", "high"))
+    needed = f", budget needs {facts['needed_h']:.2g} h more" if facts.get("needed_h") else ""
+    band = f"({low} to {high}, {rate['confidence']:.0%})"
+    start = f"{facts['threshold']:.2f} {facts['basis']} from {facts['heard_h']:.3g} h"
+    return f"{start}, false alarms per day {expected} {band}{needed}"
+
+
 def _short(value: object) -> object:
+    if isinstance(value, dict) and "false_alarms_per_day" in value:
+        return threshold_text(value)
     if isinstance(value, dict):
         return " ".join(f"{key}={_short(inner)}" for key, inner in value.items())
     return round(value, 3) if isinstance(value, float) else value
