@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from edged.decide.budget import expected_false_alarms
+from edged.decide.normal import NormalScores
 from edged.pipeline import AnomalyMonitor
 from edged.references.anomaly import AnomalyBank
 from edged.references.finding import basis_runs, enrolment_runs
@@ -44,7 +45,10 @@ def expected_alarms(
     """
     rule = monitor.rule
     runs = basis_runs(bank, stretches, rule)
-    rate = expected_false_alarms(runs, rule.hop_s, rule.hysteresis, threshold, segment_s=rule.segment_s)
+    typical = NormalScores.of(bank.scorer.normal_scores).typical
+    rate = expected_false_alarms(
+        runs, rule.hop_s, rule.hysteresis, threshold, segment_s=rule.segment_s, typical_score=typical
+    )
     n_enrolled = len(enrolment_runs(bank))
     enrolled = f"leave-one-out scores of {n_enrolled} enrolled clips"
     rests_on = enrolled if not stretches else "scores the daemon heard"
