@@ -29,6 +29,7 @@ FAR = 30.0
 STRENGTH_FACTOR = 3.0
 """New domains of measured machines cost the old sound 1.0 (median) to 2.3."""
 FEW_CLIPS = 3
+OF_OTHER_KIND = "of the smaller of two kinds of sound"
 _BAND_SLACK_HZ = 500.0
 
 Embedded = Sequence[tuple[Clip, Sequence[Embedding]]]
@@ -110,7 +111,13 @@ def judge(bundle: Bundle, old: AnomalyBank | None, new: AnomalyBank, clips: Embe
     over = overlap(old, [stacked(embeddings) for _, embeddings in clips]) if old else None
     factor = strength_factor(old, new) if old else None
     judged = tuple(_judged(clip, number.get(clip.sha256), found) for clip, _ in clips)
-    doubts = [*(f"{clip.name}: {clip.reason}" for clip in judged if clip.verdict == "doubtful")]
+    doubts = [
+        *(
+            f"{clip.name}: {clip.reason}"
+            for clip in judged
+            if clip.verdict == "doubtful" and clip.reason != OF_OTHER_KIND
+        )
+    ]
     doubts += _doubts_of_set(new, found, len(fresh)) + _doubts_of_domain(over, factor, [clip for clip, _ in clips])
     refused = _swallowing(old, new, [clip for clip, _ in clips])
     return GateFinding(judged, tuple(doubts), tuple(_remarks(old, new, over, domain)), refused, over, factor)
@@ -128,8 +135,11 @@ def _judged(clip: Clip, number: int | None, found: SetFinding) -> JudgedClip:
     if number in found.outliers:
         reasons.append(f"an outlier: {found.outliers[number]:.1f} times the threshold by the other clips")
     if number in found.other_kind:
-        reasons.append("of the smaller of two kinds of sound")
-    return JudgedClip(clip.name, "doubtful" if reasons else "ok", score, "; ".join(reasons))
+        reasons.append(OF_OTHER_KIND)
+    verdict = "doubtful" if reasons else "ok"
+    if number in found.apart:
+        reasons.append(f"stands apart: {found.apart[number]:.1f} times the threshold by the other clips")
+    return JudgedClip(clip.name, verdict, score, "; ".join(reasons))
 
 
 def _doubts_of_set(new: AnomalyBank, found: SetFinding, n_clips: int) -> list[str]:

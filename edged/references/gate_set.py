@@ -8,7 +8,7 @@ found by the longest link of the minimum spanning tree between clips.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import numpy as np
@@ -43,12 +43,15 @@ class SetFinding:
         outliers: number of a clip -> its score without it, in thresholds.
         other_kind: numbers of the clips of the smaller kind, where there are two.
         other_distance: their median score by the others alone, in thresholds.
+        apart: number of a clip that stands apart without being a clear outlier -> its score without it, in thresholds;
+            a set recorded while now and then something passed by has such clips, so this is for the operator to know.
     """
 
     scores: dict[int, float]
     outliers: dict[int, float]
     other_kind: tuple[int, ...] = ()
     other_distance: float = 0.0
+    apart: dict[int, float] = field(default_factory=dict)
 
 
 def set_finding(bundle: Bundle, bank: AnomalyBank, fresh: Sequence[int]) -> SetFinding:
@@ -64,11 +67,14 @@ def set_finding(bundle: Bundle, bank: AnomalyBank, fresh: Sequence[int]) -> SetF
     rows = len(next(iter(bank.references.values())))
     if rows > MAX_ROWS_REFITTED:
         return SetFinding(scores, {c: s / bank.threshold for c, s in scores.items() if s > OUTLIER * bank.threshold})
-    part, distance = _two_kinds(bundle, bank, fresh)
+    part, distance, stands_out = _smaller_part(bundle, bank, fresh)
+    is_other = len(part) > 1 and distance > (1.0 if stands_out else OTHER_KIND)
+    other_kind = tuple(part) if is_other else ()
     suspects = sorted(scores, key=lambda clip: -scores[clip])[:N_SUSPECTS]
-    ratios = {clip: _distance_without(bundle, bank, [clip]) for clip in suspects if clip not in part}
+    ratios = {clip: _distance_without(bundle, bank, [clip]) for clip in suspects if clip not in other_kind}
     outliers = {clip: ratio for clip, ratio in ratios.items() if ratio > OUTLIER}
-    return SetFinding(scores, outliers, part, distance)
+    is_apart = len(part) == 1 and stands_out and distance > 1.0 and part[0] not in outliers
+    return SetFinding(scores, outliers, other_kind, distance, {part[0]: distance} if is_apart else {})
 
 
 def left_out_scores(bank: AnomalyBank, clips: Sequence[int]) -> dict[int, float]:
@@ -102,19 +108,19 @@ def _distance_without(bundle: Bundle, bank: AnomalyBank, clips: Sequence[int]) -
     return float(np.median(scores)) / rest.threshold
 
 
-def _two_kinds(bundle: Bundle, bank: AnomalyBank, fresh: Sequence[int]) -> tuple[tuple[int, ...], float]:
-    """The smaller part and its distance, or nothing."""
+def _smaller_part(bundle: Bundle, bank: AnomalyBank, fresh: Sequence[int]) -> tuple[list[int], float, bool]:
+    """Clips beyond the longest link between clips, how far they are from the others, and whether the link stands out.
+
+    Nothing where too few others are left to judge them by.
+    """
     _, points = joint_points(bank)
     owner = clip_of_row(bank)
-    means = np.stack([points[owner == clip].mean(axis=0) for clip in fresh])
-    cut = longest_link_cut(means)
+    cut = longest_link_cut(np.stack([points[owner == clip].mean(axis=0) for clip in fresh]))
     inside = ~cut.side if cut.side.sum() * 2 > len(cut.side) else cut.side
     part = [clip for clip, is_inside in zip(fresh, inside, strict=True) if is_inside]
-    if len(part) < 2 or len(fresh) - len(part) < 3:
-        return (), 0.0
-    distance = _distance_without(bundle, bank, part)
-    is_other = distance > (1.0 if cut.stands_out else OTHER_KIND)
-    return (tuple(part), distance) if is_other else ((), 0.0)
+    if len(fresh) - len(part) < 3:
+        return [], 0.0, False
+    return part, _distance_without(bundle, bank, part), cut.stands_out
 
 
 class Cut(NamedTuple):
