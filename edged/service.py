@@ -20,7 +20,7 @@ import zmq
 from edged import __version__
 from edged.assembly import Assembly
 from edged.capture.lifecycle import CaptureState
-from edged.clock import Clock, StreamClock, SystemClock
+from edged.clock import Clock, SystemClock
 from edged.config import Config
 from edged.control.server import ControlServer
 from edged.errors import ConfigError, EdgedError, StateError
@@ -30,11 +30,10 @@ from edged.observe.logs import set_up_logging
 from edged.observe.metrics import Metrics
 from edged.observe.notify import READY, STOPPING, notify
 from edged.pipeline import Monitor, run_once
-from edged.references.store import BankStore
 from edged.runtime.clips import ClipSaver
-from edged.runtime.device import Device, source_spec
 from edged.runtime.lock import only_daemon
 from edged.runtime.messages import StatusChange, detection_event, score_event, status_event
+from edged.runtime.plant import build_plant
 from edged.runtime.stream import Stream
 from edged.runtime.thresholds import ThresholdKeeper
 from edged.runtime.verbs import Verbs
@@ -87,9 +86,6 @@ class Service:
         self._running = ExitStack()
         self._stop_by_s: float | None = None
         self._assembly = Assembly(config)
-        self._at_start: list[StatusChange] = []
-        self.streams: dict[str, Stream] = {}
-        self.devices: dict[str, Device] = {}
 
     # -- one life ------------------------------------------------------------------------------------------------------
 
@@ -152,44 +148,9 @@ class Service:
     # -- parts ---------------------------------------------------------------------------------------------------------
 
     def _build(self) -> None:
-        """Streams with their monitors and banks, and their devices."""
         self._changed = threading.Condition()
-        with BankStore(self.config.state_path) as store:
-            for name in self.config.streams_references_first:
-                self.streams[name] = self._stream(name, store)
-                for monitor in self.streams[name].monitors:
-                    if monitor.bank_version == 0:
-                        _log.warning("%s: nothing is enrolled for %s, it is deaf until then", name, monitor.name)
-                    elif monitor.advice:
-                        _log.warning("%s: %s references: %s", name, monitor.name, monitor.advice)
-                        advice = f"{monitor.name} references: {monitor.advice}"
-                        self._at_start.append(StatusChange(name, "bank", "outdated", advice))
-        self._assembly.link_references({name: stream.monitors for name, stream in self.streams.items()})
-        for name, settings in self.config.devices.items():
-            streams = [stream for stream in self.streams.values() if stream.device == name]
-            if streams:
-                channels = 1 + max(self.config.streams[stream.name].channel for stream in streams)
-                spec = source_spec(settings, self.config.capture, channels)
-                self.devices[name] = Device(name, spec, streams, self.config.capture, self.announce)
-
-    def _stream(self, name: str, store: BankStore) -> Stream:
-        settings = self.config.streams[name]
-        source = self.config.devices[settings.device].source
-        return Stream(
-            name,
-            settings.device,
-            settings.channel,
-            self._assembly.configured_monitors(store, name, partial(self._unusable, name)),
-            settings=self.config.capture,
-            changed=self._changed,
-            clock=StreamClock(self._clock, is_live=source != "file"),
-            is_live=source == "microphone",
-        )
-
-    def _unusable(self, stream: str, monitor: str, error: StateError) -> None:
-        """A bank cannot be used: its monitor runs without one until somebody enrols again."""
-        _log.warning("stream %s: %s references cannot be used: %s", stream, monitor, error)
-        self._at_start.append(StatusChange(stream, "bank", "unusable", f"{monitor} references: {error}"))
+        plant = build_plant(self.config, self._assembly, self._clock, self._changed, self.announce)
+        self.streams, self.devices, self._at_start = plant.streams, plant.devices, plant.changes
 
     def _warm_up(self) -> None:
         """Run every model once: what cannot run is known before READY."""
