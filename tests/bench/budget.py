@@ -1,6 +1,6 @@
 """Whether a budget of false alarms is kept, and what keeping it costs in delay.
 
-    python tests/bench/budget.py [--days 25] [--devices 8] [--write FILE]
+    python tests/bench/budget.py [--days 25] [--devices 8] [--seed N] [--write FILE]
 
 Devices are simulated by their scores, since only those enter. Marginals are like those of normal sound scored by the
 shipped bundle: six synthetic machines (tests/bench/calm.py's, 20 clips enrolled, 20 minutes heard) had a skewness of
@@ -38,7 +38,8 @@ FAULT_SEGMENTS = round(3600 / HOP_S)
 CONFIDENCE = 0.9
 SETTLING = 12
 AGREES = 0.05
-SEED = 20_240
+SEED = 731
+"""Of the table: the method was developed on the devices of seed 20240, and not changed after it saw these."""
 RULE = HysteresisSettings(update_every=0)
 
 Marginal = Callable[[Float64Array], Float64Array]
@@ -112,16 +113,17 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--days", type=int, default=25, help="that each threshold judges")
     parser.add_argument("--devices", type=int, default=8, help="of each family")
+    parser.add_argument("--seed", type=int, default=SEED, help="of the devices")
     parser.add_argument("--write", type=Path, help="a page with the marks")
     arguments = parser.parse_args()
     outcomes: dict[str, list[Outcome]] = {}
     delays: dict[tuple[int, float], list[Float64Array]] = {}
     for number, family in enumerate(families()):
         for device in range(arguments.devices):
-            found = simulated(family, (SEED, number, device), arguments.days)
+            found = simulated(family, (arguments.seed, number, device), arguments.days)
             outcomes.setdefault(family.name, []).extend(found)
-            note_delays(delays, family, found, (SEED, number, device, 1))
-    text = page(outcomes, delays, arguments.days, arguments.devices)
+            note_delays(delays, family, found, (arguments.seed, number, device, 1))
+    text = page(outcomes, delays, arguments)
     print(text)
     if arguments.write:
         write_between_marks(arguments.write, text, MARKS)
@@ -198,14 +200,16 @@ def delay_s(scores: Float64Array, threshold: float) -> float:
 
 
 def page(
-    outcomes: dict[str, list[Outcome]], delays: dict[tuple[int, float], list[Float64Array]], n_days: int, n_devices: int
+    outcomes: dict[str, list[Outcome]], delays: dict[tuple[int, float], list[Float64Array]], asked: argparse.Namespace
 ) -> str:
     """Both tables as Markdown."""
+    n_days, n_devices = asked.days, asked.devices
     total = n_days * n_devices * len(outcomes)
     day = datetime.datetime.now(datetime.timezone.utc).date()
     lines = [
-        "Realised false alarms per day, averaged over devices. In brackets, the share of devices that agree with",
-        f"the budget / with the stated {CONFIDENCE:.0%} band. `+ N h`: not enough data yet, N more hours asked for;",
+        "Realised false alarms per day, averaged over devices. In brackets, the share of devices whose number of",
+        f"alarms a rate at the budget / within the stated {CONFIDENCE:.0%} band leaves likely enough (5 %, Poisson).",
+        "`+ N h`: not enough data yet, N more hours asked for;",
         "silent: no budget promised, as so many alarms were left out that somebody has to judge them first.",
         "",
         *kept_table(outcomes, n_days),
@@ -216,7 +220,8 @@ def page(
         *delay_table(delays),
         "",
         f"{day}, {total} device-days judged: {n_devices} devices of each of {len(outcomes)} families, {n_days} days;",
-        f"onset {RULE.onset_count} of {RULE.onset_window} segments. Made by `python tests/bench/budget.py`.",
+        f"onset {RULE.onset_count} of {RULE.onset_window} segments. Made by `python tests/bench/budget.py`, seed",
+        f"{asked.seed}; the method was developed on devices of another seed and not changed after these were seen.",
     ]
     return "\n".join(lines)
 
