@@ -112,7 +112,7 @@ def references_group(
 def references_show(
     stream: StreamOption = None, as_json: JsonOption = False, config: ConfigOption = None, state: StateOption = None
 ) -> None:
-    """Show what is enrolled on a stream: domains or keywords, clips, threshold, versions.
+    """Show what is enrolled on a stream: domains or keywords, clips, versions, labelled anomalies.
 
     Example: edged references show --stream press-3
     """
@@ -128,6 +128,9 @@ def references_show(
         print(f"{shown['stream']} / {monitor}: version {facts['version']}; {labels}; bundle {facts['bundle']}")
         rows = [(v["version"], v["created_at"], v["reason"], "*" if v["active"] else "") for v in facts["versions"]]
         print_table("", ("version", "created", "what", "active"), rows)
+        for one in facts["anomalies"]:
+            apart = "" if one["is_respected"] else ", cannot be told from normal sound"
+            print(f"anomaly labelled at event {one['event_id']} ({one['labelled_at']}{apart})")
 
 
 def references_rollback(

@@ -33,8 +33,8 @@ class AnomalyReport:
     Attributes:
         event: its id.
         version: in use now.
-        score: of the labelled sound; the threshold lies below it where `is_separable`.
-        is_separable: whether no enrolled normal clip scores as high.
+        score: of the labelled sound; the threshold lies below it where `is_respected`.
+        is_respected: whether the threshold lies below it: no enrolled normal clip scores as high, or it was forced.
         false_alarms: to be expected at the threshold in force now.
         false_alarms_if_forced: at a threshold below the labelled sound; None where it is in force.
         notes: in words.
@@ -48,7 +48,7 @@ class AnomalyReport:
     score: float
     threshold_before: float
     threshold: float
-    is_separable: bool
+    is_respected: bool
     false_alarms: ExpectedAlarms
     false_alarms_if_forced: ExpectedAlarms | None
     notes: tuple[str, ...]

@@ -113,12 +113,12 @@ def labelled_now(
 
 
 def with_label(labelled: Sequence[LabelledAnomaly], one: LabelledAnomaly) -> tuple[LabelledAnomaly, ...]:
-    """All labels and one more, which takes the place of an earlier one for the same event.
+    """All labels and one more, which takes the place of an earlier one for the same event or sound.
 
     Raises:
         EnrolmentError: there are too many; none is ever dropped.
     """
-    kept = tuple(old for old in labelled if old.event_id != one.event_id)
+    kept = tuple(old for old in labelled if old.event_id != one.event_id and old.sha256 != one.sha256)
     if len(kept) >= MAX_LABELLED:
         raise EnrolmentError(f"{MAX_LABELLED} anomalies are labelled already", fix="`edged references rollback`")
     return (*kept, one)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
@@ -29,7 +30,7 @@ def overview(store: BankStore, stream: str) -> dict[str, Any]:
 def _active_facts(store: BankStore, stream: str, monitor: str) -> dict[str, Any]:
     stored = store.load_active(stream, monitor)
     if stored is None:
-        return {"version": 0, "bundle": "", "labels": {}, "clips": []}
+        return {"version": 0, "bundle": "", "labels": {}, "anomalies": [], "clips": []}
     labels = [record.label for record in records_of_facts(stored.facts)]
     return {
         "version": stored.version,
@@ -37,5 +38,16 @@ def _active_facts(store: BankStore, stream: str, monitor: str) -> dict[str, Any]
         "threshold": stored.facts.get("threshold"),
         "scoring": stored.facts.get("scoring"),
         "labels": {label: labels.count(label) for label in dict.fromkeys(labels)},
+        "anomalies": _labelled(stored.facts),
         "clips": stored.facts["clips"],
     }
+
+
+def _labelled(facts: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Labelled anomalies, and whether the threshold respects them."""
+    lost = facts.get("inseparable", ())
+    return [
+        {key: one[key] for key in ("event_id", "labelled_at", "insists")}
+        | {"is_respected": one["event_id"] not in lost}
+        for one in facts.get("labelled", ())
+    ]

@@ -15,7 +15,7 @@ from edged.security import SocketGuard
 
 
 def _refuse(_):
-    raise EnrolmentError("clip too short", fix="record it again")
+    raise EnrolmentError("clip too short", fix="record it again", report={"clips": ["a.wav"]})
 
 
 def _break(_):
@@ -47,8 +47,9 @@ def endpoint(tmp_path):
 def test_requests_are_answered_and_refusals_keep_their_class(endpoint):
     with serving(endpoint), ControlClient(endpoint) as client:
         assert client.call("echo", {"a": [1, "ü"]}) == {"a": [1, "ü"]}
-        with pytest.raises(EnrolmentError, match="clip too short; record it again"):
+        with pytest.raises(EnrolmentError, match="clip too short; record it again") as refused:
             client.call("refuse")
+        assert refused.value.report == {"clips": ["a.wav"]}
         with pytest.raises(ControlError, match="ZeroDivisionError"):
             client.call("break")
         with pytest.raises(ControlError, match="no such verb: 'dance'; one of break, echo, ping, refuse"):
