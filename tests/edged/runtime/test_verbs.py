@@ -72,6 +72,18 @@ def test_the_latest_scores(verbs):
         ("enroll", {"stream": "press", "clips": ["/nowhere"]}, EnrolmentError, "no such file"),
         ("enroll", {"stream": "press", "clips": ["a"] * 10_001}, ControlError, "argument clips"),
         ("enroll", {"stream": "press", "clips": "a"}, ControlError, "argument clips"),
+        ("enroll", {"last_s": 60}, ControlError, "argument stream"),
+        (
+            "enroll",
+            {"stream": "press", "events": ["b-1"], "last_s": 60},
+            UsageError,
+            "name clips, or events, or last_s",
+        ),
+        ("enroll", {"events": ["b-1"]}, EnrolmentError, "no event 'b-1'"),
+        ("enroll", {"events": ["b-1"], "keyword": "stop"}, UsageError, "a keyword needs clips"),
+        ("feedback", {"event": "b-1", "verdict": "odd"}, ControlError, "argument verdict"),
+        ("feedback", {"event": "", "verdict": "normal"}, ControlError, "argument event"),
+        ("feedback", {"event": "b-1", "verdict": "anomaly"}, EnrolmentError, "no event 'b-1'"),
         ("stop", {"now": True}, ControlError, "argument now"),
     ],
 )
