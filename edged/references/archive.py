@@ -17,6 +17,7 @@ import hashlib
 import io
 import json
 import math
+import struct
 import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -28,11 +29,14 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from edged.errors import EnrolmentError
+from edged.references.search import printable_name
 from edged.references.signing import SIGNATURE_BYTES, DeviceKey, is_signed_by
 from edged.references.store import StoredBank, pack_arrays, unpack_arrays
 
 MAX_ARCHIVE_BYTES = 256 << 20
 _MAX_MANIFEST_BYTES = 64 << 10
+_MAX_DIRECTORY_BYTES = 4096
+_ZIP_END, _ZIP64_LOCATOR = struct.Struct("<4s4H2LH"), struct.Struct("<4sLQL")
 _MANIFEST, _SIGNATURE, _FACTS, _ARRAYS = "manifest.json", "signature", "facts.json", "arrays.npz"
 _MEMBERS = {_MANIFEST, _SIGNATURE, _FACTS, _ARRAYS}
 _COPY_AGAIN = "export it again, and copy it whole"
@@ -110,15 +114,13 @@ def read_archive(path: Path, trusted: frozenset[str]) -> Archive:
     Raises:
         EnrolmentError: it is no archive, damaged or altered, or nobody trusted signed it; nothing of it was used.
     """
-    members = _members(path)
-    manifest = _manifest_of(path, members[_MANIFEST])
-    _check_signature(path, manifest, members, trusted)
+    manifest, members = _signed(path, trusted)
     for name, part in manifest.parts.items():
         if _part_of(members[name]) != part.model_dump():
             raise EnrolmentError(f"{path}: {name} was altered", fix=_COPY_AGAIN)
     try:
         return Archive(manifest, json.loads(members[_FACTS]), unpack_arrays(_bounded_npz(members[_ARRAYS])))
-    except (ValueError, KeyError, OSError, zipfile.BadZipFile, NotImplementedError) as error:
+    except (ValueError, KeyError, OSError, RuntimeError, zipfile.BadZipFile) as error:
         raise EnrolmentError(f"{path}: its parts cannot be read: {error}", fix=_COPY_AGAIN) from error
 
 
@@ -126,26 +128,42 @@ def _part_of(data: bytes) -> dict[str, Any]:
     return {"sha256": hashlib.sha256(data).hexdigest(), "size": len(data)}
 
 
-def _members(path: Path) -> dict[str, bytes]:
-    """The four members, none larger than the file is."""
+def _signed(path: Path, trusted: frozenset[str]) -> tuple[ArchiveManifest, dict[str, bytes]]:
+    """The manifest, and the parts, which are read when it is known who signed; none is larger than the file is."""
     try:
         size = path.stat().st_size
         if not path.is_file() or size > MAX_ARCHIVE_BYTES:
             raise EnrolmentError(f"{path}: no archive of references: {size >> 20} MiB, or no plain file")
-        with zipfile.ZipFile(path) as archive:
-            infos = archive.infolist()
-            _check_members(path, infos, size)
-            return {info.filename: archive.read(info) for info in infos}
+        with path.open("rb") as file:
+            _check_directory(path, file)
+            with zipfile.ZipFile(file) as archive:
+                _check_members(path, archive.infolist(), size)
+                signed = archive.read(_MANIFEST)
+                manifest = _manifest_of(path, signed)
+                _check_signature(path, manifest, archive.read(_SIGNATURE), signed, trusted)
+                return manifest, {name: archive.read(name) for name in manifest.parts}
     except OSError as error:
         raise EnrolmentError(f"{path}: {error.strerror or error}", fix="check path and permissions") from error
-    except (zipfile.BadZipFile, ValueError, EOFError, NotImplementedError, RuntimeError) as error:
+    except (zipfile.BadZipFile, ValueError, EOFError, RuntimeError) as error:
         raise EnrolmentError(f"{path}: no archive of references, or damaged: {error}", fix=_COPY_AGAIN) from error
+
+
+def _check_directory(path: Path, file: IO[bytes]) -> None:
+    """Refuse a list of members that is longer than that of any bank: zipfile would read millions into memory."""
+    length = _ZIP64_LOCATOR.size + _ZIP_END.size
+    file.seek(max(file.seek(0, io.SEEK_END) - length, 0))
+    tail = file.read(length).rjust(length, b"\0")
+    signature, *_, directory_bytes, _, comment_bytes = _ZIP_END.unpack(tail[_ZIP64_LOCATOR.size :])
+    is_plain = signature == b"PK\5\6" and comment_bytes == 0 and tail[:4] != b"PK\6\7"
+    if not is_plain or directory_bytes > _MAX_DIRECTORY_BYTES:
+        raise EnrolmentError(f"{path}: no archive of references, or damaged", fix=_COPY_AGAIN)
+    file.seek(0)
 
 
 def _check_members(path: Path, infos: list[zipfile.ZipInfo], archive_bytes: int) -> None:
     names = [info.filename for info in infos]
     if len(names) != len(_MEMBERS) or set(names) != _MEMBERS:
-        raise EnrolmentError(f"{path}: no archive of references: it holds {', '.join(names[:8])}"[:300])
+        raise EnrolmentError(f"{path}: no archive of references: it holds {printable_name(', '.join(names))[:200]}")
     is_plain = all(info.compress_type == zipfile.ZIP_STORED and info.compress_size == info.file_size for info in infos)
     if not is_plain or sum(info.file_size for info in infos) > archive_bytes:
         raise EnrolmentError(f"{path}: its members are compressed, which edged never does", fix=_COPY_AGAIN)
@@ -167,12 +185,13 @@ def _manifest_of(path: Path, data: bytes) -> ArchiveManifest:
 
 
 def _check_signature(
-    path: Path, manifest: ArchiveManifest, members: Mapping[str, bytes], trusted: frozenset[str]
+    path: Path, manifest: ArchiveManifest, signature: bytes, signed: bytes, trusted: frozenset[str]
 ) -> None:
     if manifest.signer not in trusted:
         fix = "if you trust that device, name its key with --signer, or put it into the state's trusted-signers/"
-        raise EnrolmentError(f"{path}: signed by {manifest.signer[:80]}, which is not trusted here", fix=fix)
-    if not is_signed_by(manifest.signer, members[_SIGNATURE], members[_MANIFEST]):
+        signer = printable_name(manifest.signer[:80])
+        raise EnrolmentError(f"{path}: signed by {signer}, which is not trusted here", fix=fix)
+    if not is_signed_by(manifest.signer, signature, signed):
         raise EnrolmentError(f"{path}: altered: its signature does not fit", fix=_COPY_AGAIN)
 
 

@@ -99,7 +99,14 @@ def trusted_signers(state_dir: Path) -> frozenset[str]:
         UsageError: a file there holds no key.
     """
     files = sorted((state_dir / TRUSTED_DIR_NAME).glob("*"))
-    return frozenset({DeviceKey(state_dir).public, *(parsed_public(_short_text(path)) for path in files)})
+    return frozenset({DeviceKey(state_dir).public, *(_key_in(path) for path in files)})
+
+
+def _key_in(path: Path) -> str:
+    try:
+        return parsed_public(_short_text(path))
+    except UsageError as error:
+        raise UsageError(f"{path}: {error.message}", fix="keep nothing but public signing keys there") from error
 
 
 def is_signed_by(signer: str, signature: bytes, message: bytes) -> bool:

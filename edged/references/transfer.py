@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
+from dataclasses import astuple
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +15,7 @@ from edged.embed.bundle import Bundle
 from edged.errors import EdgedError, EnrolmentError, StateError
 from edged.references import anomaly, keyword
 from edged.references.archive import Archive, packed, read_archive
+from edged.references.bank import ClipRecord
 from edged.references.signing import DeviceKey, given_signer, trusted_signers
 from edged.references.store import BankStore, StoredBank
 
@@ -101,20 +104,50 @@ def _check_bank(archive: Archive, bundle: Bundle, stream: str, path: Path) -> di
 
 def _anomaly_labels(stored: StoredBank, bundle: Bundle) -> dict[str, int]:
     bank = anomaly.bank_of_store(stored, bundle)
+    anomaly.check_scoring(bundle, bank.scoring)
+    _check_records(bank.clips)
     first = next(iter(bank.references.values()))
-    if len(first) > anomaly.MAX_ROWS or int(first.clips.max()) // anomaly.PIECES_PER_CLIP >= len(bank.clips):
+    numbers = first.clips // anomaly.PIECES_PER_CLIP
+    if len(first) > anomaly.MAX_ROWS or not ((numbers >= 0) & (numbers < len(bank.clips))).all():
         raise ValueError(f"{len(first)} rows, or rows of clips that are not listed")
     for spec in bundle.manifest.representations:
-        if bank.references[spec.name].vectors.shape != (len(first), spec.dim):
-            raise ValueError(f"'{spec.name}' is not of {spec.dim} values")
-    scores = bank.scorer.scores({name: references.vectors for name, references in bank.references.items()})
-    if not (np.isfinite(scores).all() and np.isfinite(bank.threshold)):
-        raise ValueError("scores that are not finite")
+        for vectors in (bank.references[spec.name].vectors, *(one.vectors[spec.name] for one in bank.labelled)):
+            if vectors.ndim != 2 or vectors.shape[1] != spec.dim:
+                raise ValueError(f"'{spec.name}' is not of {spec.dim} values")
+        if len(bank.references[spec.name]) != len(first):
+            raise ValueError(f"'{spec.name}' has other rows")
+    _check_scores(bank, len(first))
     return bank.domains
+
+
+def _check_scores(bank: anomaly.AnomalyBank, n_rows: int) -> None:
+    """What the daemon will do with it must not fail there: score, compare, set a threshold."""
+    scorer, vectors = bank.scorer, {name: references.vectors for name, references in bank.references.items()}
+    if len(scorer.domains) != n_rows or scorer.normal_scores.shape != (n_rows,):
+        raise ValueError("scores of other rows")
+    nearest = scorer.score({name: rows[0] for name, rows in vectors.items()}).reference_index
+    levels = [bank.threshold, *(one.score(scorer) for one in bank.labelled)]
+    levels += [] if bank.ceiling is None else [bank.ceiling]
+    if not (np.isfinite(scorer.scores(vectors)).all() and np.isfinite(levels).all() and 0 <= nearest < n_rows):
+        raise ValueError("scores that are not finite")
+    if not np.isfinite(scorer.normal_scores).any():
+        raise ValueError("no scores of normal sound")
+
+
+def _check_records(records: Sequence[ClipRecord]) -> None:
+    """Labels go into topics, events and logs; what is said of the levels is compared with those of the input."""
+    for record in records:
+        texts = (record.name, record.label, record.sha256, record.enrolled_at, record.event)
+        if not all(isinstance(text, str) for text in texts) or not record.label.isprintable() or not record.label:
+            raise ValueError("labels that cannot be printed")
+        heard = () if record.heard is None else astuple(record.heard)
+        if not all(isinstance(value, int | float) and np.isfinite(value) for value in (record.duration_s, *heard)):
+            raise ValueError("levels that are no numbers")
 
 
 def _keyword_labels(stored: StoredBank, bundle: Bundle) -> dict[str, int]:
     bank = keyword.bank_of_store(stored, bundle)
+    _check_records(bank.clips)
     dim = bundle.manifest.representations[0].dim
     if any(template.ndim != 2 or template.shape[1] != dim for template in bank.templates):
         raise ValueError(f"templates that are not rows of {dim} values")
@@ -131,10 +164,21 @@ def _write_new(path: Path, data: bytes) -> None:
                 handle.write(data)
                 handle.flush()
                 os.fsync(handle.fileno())
-            path.hardlink_to(unfinished)
+            _give_name(unfinished, path)
         finally:
             unfinished.unlink(missing_ok=True)
     except FileExistsError as error:
         raise EnrolmentError(f"{path}: exists already", fix="name another file, or remove it") from error
     except OSError as error:
         raise EnrolmentError(f"{path}: {error.strerror or error}", fix="name a place that can be written") from error
+
+
+def _give_name(unfinished: Path, path: Path) -> None:
+    """Name a whole file, if the name is free; a memory stick knows no hard links, so there it is taken first."""
+    try:
+        path.hardlink_to(unfinished)
+    except FileExistsError:
+        raise
+    except OSError:
+        os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o640))
+        unfinished.replace(path)

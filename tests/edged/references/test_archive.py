@@ -19,6 +19,9 @@ from edged.references.store import BankStore
 from edged.references.transfer import export_bank, import_bank
 from tests.fakes.sounds import machine
 
+RECORD = {"name": "x", "sha256": "s", "label": "a", "duration_s": 3.0, "enrolled_at": "t"}
+HEARD = {"quietest_dbfs": -40.0, "loudest_dbfs": 0.0, "clipped_share": 0.0, "broken_share": 0.0, "colour": 1.0}
+
 
 def bundle_of(directory, n_mels=32):
     spec = AnomalySpec(
@@ -217,19 +220,70 @@ def test_files_that_are_no_archive_are_refused(plant, tmp_path):
             one.take(tmp_path / path)
 
 
+def test_a_list_of_many_members_is_not_read_into_memory(plant, tmp_path, monkeypatch):
+    # of strangers, too: a quarter of a gigabyte of it took two of memory before anybody looked at the signature
+    one, _, path = plant
+    with zipfile.ZipFile(tmp_path / "many", "w") as archive:
+        for number in range(100):
+            archive.writestr(f"member-{number}", b"")
+    monkeypatch.setattr(module.zipfile, "ZipFile", lambda *_: pytest.fail("was opened"))
+    with pytest.raises(EnrolmentError, match="no archive of references"):
+        one.take(tmp_path / "many")
+    data = bytearray(path.read_bytes())
+    data[-42:-38] = b"PK\6\7"  # a longer list elsewhere, as large archives have it
+    path.write_bytes(data)
+    with pytest.raises(EnrolmentError, match="no archive of references"):
+        one.take(path)
+
+
+def test_a_strangers_parts_are_not_read(plant, monkeypatch):
+    _, two, path = plant
+    read = []
+    whole = zipfile.ZipFile.read
+    monkeypatch.setattr(zipfile.ZipFile, "read", lambda self, name: read.append(name) or whole(self, name))
+    with pytest.raises(EnrolmentError, match="not trusted"):
+        two.take(path)
+    assert read == ["manifest.json", "signature"]
+
+
+def test_what_a_stranger_wrote_is_shown_without_control_characters(plant):
+    one, _, path = plant
+    with zipfile.ZipFile(path) as whole:
+        manifest = json.loads(whole.read("manifest.json")) | {"signer": "x\x1b[2J"}
+    for other in (
+        altered(path, **{"manifest.json": json.dumps(manifest).encode()}),
+        altered(path, **{"a\x1b[2J": b""}),
+    ):
+        with pytest.raises(EnrolmentError, match=r"x1b\[2J") as refusal:
+            one.take(other)
+        assert "\x1b" not in str(refusal.value)
+
+
 @pytest.mark.parametrize(
     "damage",
     [
-        {"arrays": {"vectors/mean": np.zeros((8, 3), np.float32)}},
-        {"arrays": {"vectors/mean": np.full((8, 32), np.nan, np.float32)}},
-        {"arrays": {"clip_of_row": np.full(8, 10**9)}},
+        {"arrays": {"vectors/mean": np.zeros((20, 3), np.float32)}},
+        {"arrays": {"vectors/mean": np.full((20, 32), np.nan, np.float32)}},
+        {"arrays": {"clip_of_row": np.full(20, 10**9)}},
         {"arrays": {"clip_of_row": np.zeros(3, np.int64)}},
         {"facts": {"domains": []}},
         {"facts": {"clips": [{"name": "x"}]}},
         {"facts": {"threshold": "high"}},
         {"facts": {"threshold": float("nan")}},
+        # accepted once, these ended the daemon when they were used, and again at every start
+        {"arrays": {"clip_of_row": np.full(20, -(10**6))}},
+        {"arrays": {"scorer/normal_scores": np.zeros(2)}},
+        {"arrays": {"scorer/normal_scores": np.full(20, np.nan)}},
+        {"arrays": {"scorer/domains": np.array(["source"])}},
+        {"facts": {"ceiling": "5"}},
+        {"facts": {"scoring": 3}},
+        {"facts": {"labelled": [{"event_id": "e", "name": "n", "sha256": "s", "labelled_at": "t", "insists": False,
+                                 "n_segments": 1}]},
+         "arrays": {"labelled/mean": np.zeros((1, 3), np.float32)}},
+        {"facts": {"clips": [{**RECORD, "label": "a\x1b[2J"}] * 4}},
+        {"facts": {"clips": [{**RECORD, "heard": {**HEARD, "colour": "x"}}] * 4}},
     ],
-)
+)  # fmt: skip
 def test_what_is_signed_but_no_bank_is_refused(plant, tmp_path, damage):
     one, two, _ = plant
     two.trust(one)
@@ -265,6 +319,29 @@ def test_an_export_overwrites_nothing_and_needs_something_enrolled(plant, tmp_pa
     with pytest.raises(StateError, match="nothing is enrolled"):
         two.export(tmp_path / "other")
     assert not list(tmp_path.glob(".*"))
+
+
+def test_an_export_onto_a_medium_without_hard_links_is_whole_and_overwrites_nothing(plant, tmp_path, monkeypatch):
+    # a FAT memory stick was refused: "Operation not permitted; name a place that can be written"
+    one, _, path = plant
+
+    def unknown(*_):
+        raise PermissionError(1, "Operation not permitted")
+
+    monkeypatch.setattr(type(path), "hardlink_to", unknown)
+    one.export(tmp_path / "stick")
+    assert one.take(tmp_path / "stick", "saw")["version"] == 1
+    with pytest.raises(EnrolmentError, match="exists already"):
+        one.export(path)
+    assert not list(tmp_path.glob(".*"))
+
+
+def test_a_file_that_is_no_key_among_those_trusted_is_named(plant):
+    one, two, path = plant
+    two.trust(one)
+    (two.state / TRUSTED_DIR_NAME / "README").write_text("keys")
+    with pytest.raises(UsageError, match=r"README: 'keys' is no public signing key"):
+        two.take(path)
 
 
 def test_the_devices_key_is_made_once_and_kept_private(tmp_path):
