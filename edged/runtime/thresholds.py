@@ -68,6 +68,7 @@ class ThresholdKeeper:
             if isinstance(monitor, AnomalyMonitor)
         }
         self._recorders = {name: Recorder(m.spec.hop_samples) for name, m in self._monitors.items()}
+        self._asked = {name: threshold_settings(m.settings) for name, m in self._monitors.items()}
         self._findings: dict[str, Finding] = {}
         self._found_for: dict[str, int] = {}
         self._announced: dict[str, tuple[object, ...]] = {}
@@ -106,9 +107,10 @@ class ThresholdKeeper:
 
     def use_settings(self, stream: str, settings: AnomalySettings) -> bool:
         """Let a monitor take what a changed configuration says of its threshold; whether anything changed."""
-        monitor = self._monitors.get(stream)
-        if monitor is None or threshold_settings(settings) == threshold_settings(monitor.settings):
+        monitor, asked = self._monitors.get(stream), threshold_settings(settings)
+        if monitor is None or asked == self._asked[stream]:  # what it was asked last it may not have taken yet
             return False
+        self._asked[stream] = asked
         self._between_segments(lambda: monitor.use_threshold_settings(settings))
         self._between_segments(self.wake)
         return True
@@ -155,6 +157,8 @@ class ThresholdKeeper:
 
     def _find_all(self) -> None:
         for name, monitor in self._monitors.items():
+            if self._stopping:
+                return
             try:
                 self._find(name, monitor)
             except StateError as error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -12,11 +13,13 @@ from edged.control.server import Verb
 from edged.errors import ControlError, EnrolmentError, StateError, UsageError
 from edged.events.journal import JournalReader, parse_time_ns
 from edged.flow import SAMPLE_RATE_HZ
+from edged.pipeline import Monitor
 from edged.references.clips import ANOMALY_CLIPS, Clip, clip_of_samples
 from edged.references.enroll import Terms, enroll_domain, enroll_events, enroll_paths
 from edged.references.feedback import give_feedback
 from edged.references.overview import overview
 from edged.references.refit import refit_stream
+from edged.references.signing import parsed_public
 from edged.references.store import BankStore
 from edged.references.transfer import export_bank, import_bank
 from edged.runtime.arguments import (
@@ -65,6 +68,8 @@ class Verbs:
         self._config, self._streams = config, streams
         self._use_bank, self._announce, self._status, self._stop = use_bank, announce, status, stop
         self._take_settings = take_settings
+        self._refreshing = threading.Lock()
+        self._given: dict[tuple[str, str], int] = {}  # versions that monitors have, or take at their next segment
 
     @property
     def quick(self) -> dict[str, Verb]:
@@ -222,9 +227,10 @@ class Verbs:
         """Take over the bank of a signed archive that the daemon may read."""
         wanted = parsed(ImportArgs, args)
         assembly, state = Assembly(self._config), self._config.state_path
+        signer = None if wanted.signer is None else parsed_public(wanted.signer)  # no file: errors quote what one says
         with BankStore(state) as store:
             report = import_bank(
-                assembly, store, state, wanted.stream, Path(wanted.file), signer=wanted.signer, dry_run=wanted.dry_run
+                assembly, store, state, wanted.stream, Path(wanted.file), signer=signer, dry_run=wanted.dry_run
             )
             self._refresh(assembly, store)
         return report
@@ -237,22 +243,29 @@ class Verbs:
             return {"changed": [*changed, *self._refresh(Assembly(self._config), store)]}
 
     def _refresh(self, assembly: Assembly, store: BankStore) -> list[str]:
-        """Give running monitors the banks that are active now; which were changed."""
-        changed = []
-        for stream in self._streams.values():
-            for monitor in stream.monitors:
-                name = next(known for known in MONITOR_NAMES if known == monitor.name)
-                version = store.active_version(stream.name, name)
-                if version == monitor.bank_version:
-                    continue
-                try:
-                    self._use_bank(monitor, assembly.bank(store, stream.name, name))
-                except StateError as error:  # what is committed stands, and the others' references are not held back
-                    self._announce(StatusChange(stream.name, "bank", "unusable", f"{name} references: {error}"))
-                    continue
-                self._announce(StatusChange(stream.name, "bank", str(version), f"{name} references"))
-                changed.append(f"{stream.name}/{name}")
-        return changed
+        """Give running monitors the banks that are active now, one caller after the other; which were changed."""
+        with self._refreshing:
+            return [
+                f"{stream.name}/{monitor.name}"
+                for stream in self._streams.values()
+                for monitor in stream.monitors
+                if self._refreshed(assembly, store, stream.name, monitor)
+            ]
+
+    def _refreshed(self, assembly: Assembly, store: BankStore, stream: str, monitor: Monitor) -> bool:
+        """Whether a monitor gets another bank than it was given last, whether it has taken that yet or not."""
+        name = next(known for known in MONITOR_NAMES if known == monitor.name)
+        version = store.active_version(stream, name)
+        if version == self._given.setdefault((stream, name), monitor.bank_version):
+            return False
+        try:
+            self._use_bank(monitor, assembly.bank(store, stream, name))
+        except StateError as error:  # what is committed stands, and the others' references are not held back
+            self._announce(StatusChange(stream, "bank", "unusable", f"{name} references: {error}"))
+            return False
+        self._given[stream, name] = version
+        self._announce(StatusChange(stream, "bank", str(version), f"{name} references"))
+        return True
 
     def _running(self, name: str) -> Stream:
         if name not in self._streams:

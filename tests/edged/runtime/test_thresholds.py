@@ -196,6 +196,25 @@ def test_a_changed_budget_is_taken_while_it_runs(site):
     assert site.monitor.threshold < strict
 
 
+def test_a_budget_changed_back_before_the_worker_came_to_it_is_changed_back(site):
+    # the second change was compared with what the monitor still had, and was passed over
+    waiting = []
+    site.keeper._between_segments = waiting.append
+    other = site.monitor.settings.model_copy(update={"false_alarms_per_day": 50.0})
+    assert site.keeper.use_settings("pump", other)
+    assert site.keeper.use_settings("pump", BUDGET)
+    for action in waiting:
+        action()
+    assert site.monitor.settings.false_alarms_per_day == 2.0
+
+
+def test_the_end_does_not_wait_for_every_streams_threshold(site):
+    site.keeper._stopping = True
+    site.hear(3)
+    site.look()
+    assert site.keeper.status("pump") is None
+
+
 def test_small_changes_are_not_worth_an_event(site):
     site.hear(24.0)
     site.look()

@@ -1,11 +1,13 @@
 import numpy as np
 import pytest
 
+from edged.assembly import Assembly
 from edged.config import Config
 from edged.errors import ControlError, EdgedError, EnrolmentError, StateError, UsageError
 from edged.events.journal import Journal
 from edged.events.schema import ScoreEvent, StatusEvent
 from edged.flow import Block
+from edged.references.store import BankStore
 from edged.ring import Ring
 from edged.runtime.verbs import Verbs
 from tests.fakes.monitor import fake_stream
@@ -106,3 +108,33 @@ def test_nothing_but_silence_is_refused(verbs):
     verbs._streams["press"].ring.write(Block(0, np.zeros(200_000, np.float32)))
     with pytest.raises(EnrolmentError, match="only silence"):
         verbs.long["enroll"]({"stream": "press", "last_s": 12.0})
+
+
+def test_a_signer_is_no_file_of_the_daemons(verbs, tmp_path):
+    # the refusal quoted the first bytes of whatever file a client named
+    (tmp_path / "secret").write_text("the daemon's own")
+    with pytest.raises(UsageError, match="no public signing key") as refusal:
+        verbs.import_({"stream": "press", "file": "/absent", "signer": str(tmp_path / "secret")})
+    assert "own" not in str(refusal.value)
+
+
+def test_a_roll_back_reaches_a_monitor_that_has_not_taken_the_version_before_yet(tmp_path, monkeypatch):
+    # it was compared with what the monitor used at that instant, and left the monitor with the version rolled back
+    queued = []
+    stream = fake_stream("press")
+    (monitor,) = stream.monitors
+    monitor.bank_version = 1
+    made = Verbs(
+        Config(state_dir=tmp_path), {"press": stream}, use_bank=lambda monitor, bank: queued.append((monitor, bank)),
+        announce=lambda _: None, status=dict, stop=lambda: None,
+    )  # fmt: skip
+    monkeypatch.setattr(Assembly, "bank", lambda _self, store, *key: store.active_version(*key))
+    with BankStore(tmp_path) as store:
+        for based_on in (0, 1):
+            store.commit("press", "anomaly", {}, {}, reason="test", based_on=based_on)
+    assert made.reload({})["changed"] == ["press/anomaly"]
+    made.rollback({"stream": "press"})
+    for taker, bank in queued:
+        taker.use_bank(bank)
+    assert monitor.bank_version == 1
+    assert made.reload({})["changed"] == []
