@@ -106,10 +106,11 @@ def find(
         return Finding(own_threshold, "enrolled clips", material.expected(own_threshold), found.needed_h)
     highest = highest_allowed(bank, own_threshold)
     threshold = min(found.threshold, highest)
+    in_pieces = replace(rule, segment_s=rule.hop_s)  # where the domain changes, one segment's time ends with its hop
     domains = {
         name: min(own, highest)
         for name, runs in _by_domain(stretches).items()
-        if (own := replace(material, runs=runs).for_budget(budget).threshold) is not None
+        if (own := replace(material, runs=runs, rule=in_pieces).for_budget(budget).threshold) is not None
     }
     is_capped = threshold < found.threshold
     rate = material.expected(threshold) if is_capped else found.rate
@@ -168,15 +169,17 @@ def enrolment_runs(bank: AnomalyBank) -> list[Run]:
 
 def _by_domain(stretches: Sequence[Stretch]) -> dict[str, list[Run]]:
     """Runs of each domain, where there are several."""
-    names = list(dict.fromkeys(stretch.domain for stretch in stretches))
-    if len(names) < 2:
-        return {}
-    before = (None, *stretches)
-    own = [
-        replace(stretch, continues=stretch.continues and last is not None and last.domain == stretch.domain)
-        for last, stretch in zip(before, stretches, strict=False)
-    ]
-    return {name: [_run(g) for g in joined(s for s in own if s.domain == name)] for name in names}
+    groups: dict[str, list[list[Stretch]]] = {}
+    before: Stretch | None = None
+    for stretch in stretches:
+        own = groups.setdefault(stretch.domain, [])
+        is_alike = before and (before.domain, before.ceiling) == (stretch.domain, stretch.ceiling)
+        if stretch.continues and is_alike:
+            own[-1].append(stretch)
+        else:
+            own.append([stretch])
+        before = stretch
+    return {name: [_run(group) for group in own] for name, own in groups.items()} if len(groups) > 1 else {}
 
 
 def _run(group: Sequence[Stretch]) -> Run:

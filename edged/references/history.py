@@ -131,6 +131,9 @@ class ScoreHistory:
         return int(rows[0][0]) if rows else None
 
     def _forget_surplus(self, stream: str, monitor: str) -> None:
+        held = self._query("SELECT SUM(n) FROM score_history WHERE stream=? AND monitor=?", stream, monitor)
+        if (held[0][0] or 0) <= KEPT_SCORES:
+            return
         sql = "SELECT id, n FROM score_history WHERE stream=? AND monitor=? ORDER BY id DESC"
         rows = self._query(sql, stream, monitor)
         totals = itertools.accumulate(n for _, n in rows)

@@ -104,6 +104,14 @@ def test_domains_heard_long_enough_have_their_own_threshold_and_others_the_gener
     assert finding.domains["source"] < finding.threshold <= finding.domains["hot"] * 1.05
 
 
+def test_a_domain_that_comes_and_goes_was_not_heard_longer_than_it_was():
+    # every segment of it counted as the ten seconds it spans, four times the hop by which they follow each other
+    n = 2 * 700  # half an hour of each domain, where two false alarms a day need one
+    both = [stretch(seed, 1, f"{seed % 2}", continues=True) for seed in range(n)]
+    finding = found([stretch(9), *both], BUDGET.model_copy(update={"false_alarms_per_day": 2.0}))
+    assert set(finding.domains) == {"source"}
+
+
 def test_a_domain_is_not_continued_across_another():
     """Two halves of an alarm, one on each side of another domain's segments, are no alarm of their own domain."""
     quiet = np.zeros(20_000, np.float32)
