@@ -174,15 +174,17 @@ class AnomalyMonitor(_FrontHalf):
 
     @property
     def bank_version(self) -> int:
-        """Version of the references in use; 0 while nothing is enrolled."""
-        return self._bank.version if self._bank else 0
+        """Version of the references in use; 0 while nothing is enrolled; for any thread."""
+        bank = self._bank
+        return bank.version if bank else 0
 
     @property
     def advice(self) -> str:
         """To refit, where the references were fitted by other back ends than the configuration names."""
-        if self._bank is None or self._bank.scoring == self._settings.scoring:
+        bank, settings = self._bank, self._settings
+        if bank is None or bank.scoring == settings.scoring:
             return ""
-        used, wanted = scoring_text(self._bank.scoring), scoring_text(self._settings.scoring)
+        used, wanted = scoring_text(bank.scoring), scoring_text(settings.scoring)
         fix = f"`edged references refit --stream {self.stream}` applies it"
         return f"fitted by scoring '{used}', which stays in use; the configuration says '{wanted}': {fix}"
 
@@ -218,11 +220,9 @@ class AnomalyMonitor(_FrontHalf):
         self._choose_thresholds()
 
     def _choose_thresholds(self) -> None:
-        bank, settings = self._bank, self._settings
-        self._thresholds: ThresholdChoice | None = None
-        if bank:
-            own = enrolment_threshold(bank, settings, self.bundle.manifest.decision)
-            self._thresholds = ThresholdChoice(settings, bank.version, own, self._found)
+        bank, settings, decision = self._bank, self._settings, self.bundle.manifest.decision
+        own = enrolment_threshold(bank, settings, decision) if bank else 0.0
+        self._thresholds = ThresholdChoice(settings, bank.version, own, self._found) if bank else None
 
     def use_bank(self, bank: AnomalyBank | KeywordBank | None) -> None:
         """Take other references from the next embedding on; what was decided so far stands."""
@@ -306,8 +306,9 @@ class KeywordMonitor(_FrontHalf):
 
     @property
     def bank_version(self) -> int:
-        """Version of the references in use; 0 while nothing is enrolled."""
-        return self._spotter.bank.version if self._spotter else 0
+        """Version of the references in use; 0 while nothing is enrolled; for any thread."""
+        spotter = self._spotter
+        return spotter.bank.version if spotter else 0
 
     def use_bank(self, bank: AnomalyBank | KeywordBank | None) -> None:
         """Take other words from the next embedding on; what waits for its decision is decided now."""
