@@ -110,7 +110,10 @@ def test_all_refusals_come_at_once_each_with_its_kind(tmp_path):
     (tmp_path / "text.wav").write_text("no audio")
     found = examined(find_audio([tmp_path]), ANOMALY_CLIPS)
     assert [clip.name for clip in found.clips] == ["good.wav"]
-    assert {Path(clip.name).name: clip.fault for clip in found.refused} == {"short.wav": "too short", "text.wav": "unreadable"}
+    assert {Path(clip.name).name: clip.fault for clip in found.refused} == {
+        "short.wav": "too short",
+        "text.wav": "unreadable",
+    }
 
 
 @pytest.mark.parametrize("rate_hz", [16_000, 44_100])
