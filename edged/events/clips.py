@@ -8,6 +8,7 @@ epoch, first sample) stands in the file's own comment: a clip that was copied aw
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import io
 import json
@@ -121,6 +122,8 @@ class ClipFolder:
         data = _encoded(samples, path.suffix.removeprefix("."), origin)
         self.remove_excess(reserve_bytes=len(data))
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o750)
+        if self._is_linked(path):
+            raise OSError(errno.ELOOP, f"{path.parent}: a link, and clips are never looked for through links")
         if shutil.disk_usage(path.parent).free < self._settings.keep_free_mib * _MIB + len(data):
             raise OSError(errno.ENOSPC, f"less than {self._settings.keep_free_mib} MiB would stay free")
         unfinished = path.with_name(f".{path.name}{_UNFINISHED}")
@@ -144,14 +147,23 @@ class ClipFolder:
                 path.unlink(missing_ok=True)
 
     def remove_unfinished(self) -> None:
-        """Remove what a killed process left behind: once, at the start."""
+        """Remove what a killed process left behind: once, at the start.
+
+        Raises:
+            OSError: something cannot be removed.
+        """
         for path in self._folder.glob(f"*/.*{_UNFINISHED}"):
-            path.unlink(missing_ok=True)
+            if not self._is_linked(path):
+                path.unlink(missing_ok=True)
+
+    def _is_linked(self, path: Path) -> bool:
+        return self._folder.is_symlink() or path.parent.is_symlink()
 
     def _clips(self) -> Iterator[tuple[Path, os.stat_result]]:
         for path in self._folder.glob("*/*"):
-            if _RELATIVE.fullmatch(path.relative_to(self._folder).as_posix()):
-                yield path, path.lstat()
+            if _RELATIVE.fullmatch(path.relative_to(self._folder).as_posix()) and not self._is_linked(path):
+                with contextlib.suppress(FileNotFoundError):  # removed by somebody else meanwhile
+                    yield path, path.lstat()
 
 
 def _encoded(samples: Float32Array, suffix: str, origin: ClipOrigin) -> bytes:

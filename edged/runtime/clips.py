@@ -6,6 +6,7 @@ import logging
 import threading
 import time
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -124,11 +125,11 @@ class ClipSaver:
         return True
 
     def _run(self) -> None:
-        self._folder.remove_unfinished()
+        self._clean(self._folder.remove_unfinished)
         clean_at_s = time.monotonic()
         while True:
             if time.monotonic() >= clean_at_s:
-                self._clean()
+                self._clean(self._folder.remove_excess)
                 clean_at_s = time.monotonic() + _CLEAN_EVERY_S
             wanted = self._next(clean_at_s)
             if wanted is not None:
@@ -137,9 +138,9 @@ class ClipSaver:
             elif self._stopping:
                 return
 
-    def _clean(self) -> None:
+    def _clean(self, remove: Callable[[], None]) -> None:
         try:
-            self._folder.remove_excess()
+            remove()
         except OSError as error:
             _log.warning("old clips stay: %s", error)
 

@@ -107,6 +107,23 @@ def test_what_a_killed_process_left_is_removed_and_nothing_else(tmp_path):
     assert [path.name for path in press.iterdir()] == ["note.txt"]
 
 
+def test_nothing_is_written_or_removed_through_a_link(tmp_path):
+    # a stream's folder that was a link had the files of another folder removed for age, and its clips were never found
+    music = tmp_path / "music"
+    music.mkdir()
+    (music / "song.wav").write_bytes(b"x" * 1000)
+    (music / ".song.wav.part").write_bytes(b"x")
+    os.utime(music / "song.wav", (0, 0))
+    (tmp_path / CLIPS_DIR_NAME).mkdir()
+    (tmp_path / CLIPS_DIR_NAME / "press").symlink_to(music)
+    kept = folder(tmp_path)
+    kept.remove_unfinished()
+    kept.remove_excess()
+    with pytest.raises(OSError, match="a link"):
+        kept.write("press/a.wav", SOUND, ORIGIN)
+    assert sorted(path.name for path in music.iterdir()) == [".song.wav.part", "song.wav"]
+
+
 @pytest.mark.parametrize("comment", [" ", "[]", '{"stream": 1}', "{"])
 def test_a_foreign_file_says_nothing_of_its_origin(tmp_path, comment):
     path = tmp_path / "x.wav"

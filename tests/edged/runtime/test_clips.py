@@ -174,3 +174,13 @@ def test_a_full_disk_loses_clips_and_is_reported_once_until_it_has_room(bench, m
     bench.finish()
     assert bench.told == [("edged", "clips", "failing"), ("edged", "clips", "ok")]
     assert (bench.saver.saved, bench.saver.lost) == (1, 2)
+
+
+def test_what_cannot_be_tidied_up_is_no_reason_to_end(bench):
+    # the thread ended, and the daemon with it, at every start
+    (bench.state / "clips" / "press" / ".a.wav.part").mkdir(parents=True)
+    bench.saver.start()
+    bench.hear(0, 6)
+    bench.ask(onset())
+    bench.finish()
+    assert bench.saver.saved == 1
