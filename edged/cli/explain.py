@@ -46,6 +46,8 @@ def explain(
     """
     if (event_id is None) == (clips is None):
         raise UsageError("name an event, or a recording with --clips", fix="edged explain EVENT_ID")
+    if png is not None and not png.parent.is_dir():
+        raise UsageError(f"{png.parent}: no such directory", fix="name another place with --png")
     from edged.explain.case import case_of_event, case_of_file
     from edged.references.store import open_store
 

@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from edged.assembly import Assembly
 from edged.capture.files import read_clip
-from edged.config import AnomalySettings, Config
+from edged.config import Config
 from edged.errors import AudioError, StateError, UsageError
 from edged.events.clips import clip_origin, clip_path
 from edged.events.journal import JournalReader
 from edged.explain.explanation import Explanation, as_facts, explain_segment, strangest
 from edged.explain.importance import Track
 from edged.explain.judge import Judge
-from edged.features.anomaly import AnomalySpec, clip_segments, segment_features
-from edged.flow import Float32Array, Segment
+from edged.features.anomaly import AnomalyFeatures, AnomalySpec, segment_features
+from edged.flow import Block, Float32Array, Segment
 from edged.frontend import anomaly_spec
-from edged.references.anomaly import AnomalyBank, bank_of_store
+from edged.pipeline import AnomalyMonitor
+from edged.references.anomaly import bank_of_store
+from edged.references.search import printable_name
 from edged.references.store import BankStore, StoredBank
 
 
@@ -69,10 +73,10 @@ def case_of_file(config: Config, store: BankStore, stream: str, path: Path, chan
         raise UsageError(f"stream '{stream}': nothing is enrolled", fix="run `edged enroll --clips DIR` first")
     judge, spec = _judge(assembly, stored)
     samples = read_clip(path, channel=channel)
-    segment = strangest(judge, clip_segments(samples, spec))
-    threshold = _threshold(assembly, stream, judge.bank)
-    about = {"file": str(path), "stream": stream, "bank": stored.version}
-    return Case(path.stem, path.name, judge, spec, segment, threshold, about)
+    segment = strangest(judge, _segments(samples, spec))
+    threshold = _threshold(assembly, store, stream, judge.nearest(judge.embedding(segment))["domain"])
+    about = {"file": printable_name(str(path)), "stream": stream, "bank": stored.version}
+    return Case(printable_name(path.stem), printable_name(path.name), judge, spec, segment, threshold, about)
 
 
 def case_of_event(config: Config, store: BankStore, event_id: str) -> Case:
@@ -93,7 +97,7 @@ def case_of_event(config: Config, store: BankStore, event_id: str) -> Case:
     samples = read_clip(path)
     segment = _decisive(event, path, samples, spec)
     if segment is None:
-        segment = strangest(judge, clip_segments(samples, spec))
+        segment = strangest(judge, _segments(samples, spec))
         notes += ("the clip does not hold what decided this event; its strangest segment is explained",)
     about = {key: event[key] for key in ("id", "kind", "stream", "time", "domain", "bank")} | {
         "event_score": event["score"],
@@ -130,10 +134,19 @@ def _judge(assembly: Assembly, stored: StoredBank) -> tuple[Judge, AnomalySpec]:
     return Judge(bank_of_store(stored, bundle), assembly.embedder(bundle)), anomaly_spec(bundle)
 
 
-def _threshold(assembly: Assembly, stream: str, bank: AnomalyBank) -> float:
-    settings = assembly.settings(stream, "anomaly")
-    own = settings.threshold if isinstance(settings, AnomalySettings) else None
-    return bank.threshold if own is None else own
+def _threshold(assembly: Assembly, store: BankStore, stream: str, domain: str) -> float:
+    """What the daemon would compare a segment nearest to a domain with, be it configured, found or the enrolment's."""
+    monitor = assembly.monitor(store, stream, "anomaly")
+    chosen = monitor.thresholds if isinstance(monitor, AnomalyMonitor) else None
+    return math.nan if chosen is None else chosen.of(domain)
+
+
+def _segments(samples: Float32Array, spec: AnomalySpec) -> Iterator[Segment]:
+    """The segments of a recording one after the other: an hour of them would take gigabytes."""
+    features = AnomalyFeatures(spec)
+    for start in range(0, len(samples), spec.hop_samples):
+        yield from features.push(Block(start, samples[start : start + spec.hop_samples]))
+    yield from features.flush()
 
 
 def _decisive(event: dict[str, Any], path: Path, samples: Float32Array, spec: AnomalySpec) -> Segment | None:

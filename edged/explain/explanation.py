@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -80,9 +80,13 @@ def explain_segment(
     )
 
 
-def strangest(judge: Judge, segments: Sequence[Segment]) -> Segment:
-    """The segment with the highest score."""
-    return segments[int(np.argmax([judge.score(segment) for segment in segments]))]
+def strangest(judge: Judge, segments: Iterable[Segment]) -> Segment:
+    """The segment with the highest score, the first of several; of them all, only this one is kept.
+
+    Raises:
+        ValueError: there are no segments.
+    """
+    return max(segments, key=judge.score)
 
 
 def as_facts(found: Explanation) -> dict[str, Any]:
