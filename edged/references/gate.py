@@ -118,9 +118,10 @@ def judge(bundle: Bundle, old: AnomalyBank | None, new: AnomalyBank, clips: Embe
             if clip.verdict == "doubtful" and clip.reason != OF_OTHER_KIND
         )
     ]
-    doubts += _doubts_of_set(new, found, len(fresh)) + _doubts_of_domain(over, factor, [clip for clip, _ in clips])
-    refused = _swallowing(old, new, [clip for clip, _ in clips])
-    return GateFinding(judged, tuple(doubts), tuple(_remarks(old, new, over, domain)), refused, over, factor)
+    doubts += _doubts_of_set(new, found, len(fresh)) + _doubts_of_domain(over, factor)
+    samples = [clip for clip, _ in clips]
+    remarks = _remarks(old, new, over, domain) + _remarks_on_band(old, samples)
+    return GateFinding(judged, tuple(doubts), tuple(remarks), _swallowing(old, new, samples), over, factor)
 
 
 def stacked(embeddings: Sequence[Embedding]) -> dict[str, Float32Array]:
@@ -152,11 +153,8 @@ def _doubts_of_set(new: AnomalyBank, found: SetFinding, n_clips: int) -> list[st
     return [f"two kinds of sound: {n_kind} clips ({names}) lie {where}; {fix}"]
 
 
-def _doubts_of_domain(over: Overlap | None, factor: float | None, clips: Sequence[Clip]) -> list[str]:
+def _doubts_of_domain(over: Overlap | None, factor: float | None) -> list[str]:
     doubts = []
-    if over is None and all(clip.band_edge_hz < NARROW_BAND_HZ for clip in clips):
-        edge_hz = max(clip.band_edge_hz for clip in clips)
-        doubts.append(f"nothing above {edge_hz:.0f} Hz in any clip: a microphone that hears more finds all sound new")
     if over is not None and over.distance > FAR:
         doubts.append(f"far from all that is enrolled: {over.distance:.0f} times the threshold; the same machine?")
     if factor is not None and factor > STRENGTH_FACTOR:
@@ -179,6 +177,14 @@ def _remarks(old: AnomalyBank | None, new: AnomalyBank, over: Overlap | None, do
     if lost := [event for event in new.inseparable if old is None or event not in old.inseparable]:
         remarks.append(f"labelled anomalies that cannot be told from normal sound any more: {', '.join(lost)}")
     return remarks
+
+
+def _remarks_on_band(old: AnomalyBank | None, clips: Sequence[Clip]) -> list[str]:
+    """A first set that is low-rate throughout may be all that its microphone hears."""
+    if old is not None or not clips or any(clip.band_edge_hz >= NARROW_BAND_HZ for clip in clips):
+        return []
+    edge_hz = max(clip.band_edge_hz for clip in clips)
+    return [f"nothing above {edge_hz:.0f} Hz in any clip: a microphone that hears more will find all sound new"]
 
 
 def _swallowing(old: AnomalyBank | None, new: AnomalyBank, clips: Sequence[Clip]) -> tuple[RefusedClip, ...]:

@@ -234,8 +234,6 @@ BAD = [
         "nothing above", after="normal"),
     Bad("upsampled after 16 kHz", only(low_rate), "refused", "nothing above", after="normal"),
     Bad("one upsampled among 16 kHz", with_one("x.wav", lambda: low_rate(1)), "refused", "nothing above"),
-    Bad("nothing but 8 kHz", only(lambda s: machine(CLIP_S, s, rate_hz=8000), rate_hz=8000), "doubtful",
-        "nothing above"),
     Bad("copies of what is enrolled", copies, "refused", "enrolled already", after="normal"),
     Bad("two machines", other_kind, "doubtful", "two kinds of sound: 4 clips"),
     Bad("one clip of another machine", with_one("x.wav", lambda: press(1)), "doubtful", "x.wav: an outlier"),
@@ -350,6 +348,13 @@ def test_a_good_set_passes_without_a_word(quick, quick_store, tmp_path):
     assert all(clip["score"] < report["threshold"] for clip in report["clips"])
     assert report["false_alarms"]["rests_on"] == "leave-one-out scores of 10 enrolled clips"
     assert report["false_alarms"]["heard_h"] == pytest.approx(10 * CLIP_S / 3600, rel=0.2)
+
+
+def test_a_first_set_of_low_rate_throughout_is_remarked_on(quick, quick_store, tmp_path):
+    only(lambda s: machine(CLIP_S, s, rate_hz=8000), rate_hz=8000)(tmp_path)
+    report = enroll_paths(quick, quick_store, "s", [tmp_path])
+    assert report["version"] == 1
+    assert any("nothing above" in note for note in report["notes"])
 
 
 def test_a_dry_run_says_what_the_enrolment_then_does(quick, quick_store, enrolled, tmp_path):
