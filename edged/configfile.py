@@ -15,6 +15,8 @@ from edged.config import SYSTEM_CONFIG_FILE, Config
 from edged.errors import ConfigError
 
 MAX_CONFIG_BYTES = 1 << 20
+_CLIP_SPARE_S = 5.0
+"""Between the end of an event's sound and the saving of its clip, beside the sound after it."""
 
 
 def load_config(path: Path | None, state_dir: Path | None = None) -> Config:
@@ -42,7 +44,7 @@ def parse_config(values: dict[str, Any], origin: str) -> Config:
     except ValidationError as error:
         lines = [describe_problem(problem) for problem in error.errors()]
         raise ConfigError(_joined(origin, lines)) from error
-    checks = (_unknown_devices, _absent_channels, _unfit_references, _too_long_endpoints)
+    checks = (_unknown_devices, _absent_channels, _unfit_references, _clips_out_of_reach, _too_long_endpoints)
     problems = [line for check in checks for line in check(config)]
     if problems:
         raise ConfigError(_joined(origin, problems))
@@ -159,6 +161,14 @@ def _reason_against_reference(config: Config, name: str, reference: str) -> str:
         return f"'{reference}' is on device '{far.device}', not '{near.device}': their sample clocks differ"
     without = [label for label, s in ((name, near), (reference, far)) if s.monitors.anomaly is None]
     return f"'{without[0]}' has no anomaly monitor" if without else ""
+
+
+def _clips_out_of_reach(config: Config) -> list[str]:
+    """Clips whose event is out of memory before their end is heard: every one would be lost."""
+    after_s, kept_s = config.clips.post_roll_s, config.capture.ring_s
+    if not (config.clips.anomaly or config.clips.keyword) or after_s + _CLIP_SPARE_S <= kept_s:
+        return []
+    return [f"clips.post_roll_s: needs a capture.ring_s of {after_s + _CLIP_SPARE_S:g} or more (is {kept_s:g})"]
 
 
 def _too_long_endpoints(config: Config) -> list[str]:

@@ -198,3 +198,11 @@ def test_a_reference_stream_of_the_same_device_is_accepted(write):
 )
 def test_a_reference_stream_that_cannot_be_one_is_refused(write, near, circle, reason):
     assert reason in refusal(write(HALL % (near, circle)))
+
+
+def test_clips_that_could_never_be_saved_are_refused(write):
+    # every one was lost, with a line in the log each
+    text = "capture: {ring_s: 30}\nclips: {post_roll_s: 60, anomaly: %s}\n"
+    with pytest.raises(ConfigError, match=r"clips\.post_roll_s: needs a capture\.ring_s of 65 or more \(is 30\)"):
+        load_config(write(text % "true"))
+    assert load_config(write(text % "false")).clips.post_roll_s == 60
