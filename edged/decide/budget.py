@@ -146,7 +146,8 @@ class _Heard:
         extra_s = (segment_s or hop_s) - hop_s
         self._run_h = np.array([(len(p.scores) * hop_s + extra_s) / 3600.0 for p in pieces])
         self._ceilings = np.array([p.ceiling for p in pieces])
-        self._ended = np.array([p.ended_in_alarm for p in pieces], np.bool_)
+        # an alarm at no known threshold would be one at every level, and none would ever keep the budget
+        self._ended = np.array([p.ended_in_alarm and math.isfinite(p.ceiling) for p in pieces], np.bool_)
         self.heard_h = float(self._run_h.sum())
         self.highest = float(self._statistic.max(initial=-math.inf))
         self._left_out = int(self._ended.sum())

@@ -178,3 +178,9 @@ def test_alarms_left_out_hold_a_threshold_but_never_raise_it(n_alarms: int) -> N
     assert found.threshold is not None
     assert calm < found.threshold <= ceiling * 1.001
     assert (found.threshold > 0.99 * ceiling) == (n_alarms > 2 * 4)
+
+
+def test_an_alarm_at_a_threshold_nobody_knows_is_no_search_without_end() -> None:
+    # it counted as an alarm at every level, so that no level ever kept the budget and the search went on for ever
+    run = Run(overlapping(np.random.default_rng(0), DAY // 4), math.inf, ended_in_alarm=True)
+    assert budget_threshold([run], HOP_S, RULE, 1.0).threshold is not None
