@@ -14,7 +14,7 @@ from edged.errors import ConfigError, StateError, UsageError
 from edged.pipeline import AnomalyMonitor, KeywordMonitor, Monitor
 from edged.references import anomaly, keyword
 from edged.references.store import BankStore
-from edged.references.thresholds import ThresholdStore
+from edged.references.thresholds import FoundThresholds, ThresholdStore
 
 MonitorName = Literal["anomaly", "keyword"]
 MONITOR_NAMES: tuple[MonitorName, ...] = ("anomaly", "keyword")
@@ -141,8 +141,15 @@ class Assembly:
         """The active bank, and the thresholds that were found for it."""
         built.use_bank(self.bank(store, stream, monitor))
         if isinstance(built, AnomalyMonitor) and built.settings.false_alarms_per_day is not None:
-            with ThresholdStore(self.config.state_path) as thresholds:
-                built.use_found_thresholds(thresholds.load(stream, monitor))
+            built.use_found_thresholds(self.found_thresholds(stream, monitor))
+
+    def found_thresholds(self, stream: str, monitor: MonitorName) -> FoundThresholds | None:
+        """Those of the state; damaged ones are as good as none: the daemon finds them anew from what it heard."""
+        with ThresholdStore(self.config.state_path) as thresholds:
+            try:
+                return thresholds.load(stream, monitor)
+            except StateError:
+                return None
 
     def _without_bank(self, stream: str, monitor: MonitorName, all_matches: bool = False) -> Monitor:
         bundle, settings = self.bundle(stream, monitor), self.settings(stream, monitor)

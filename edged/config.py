@@ -230,7 +230,7 @@ class CaptureSettings(Settings):
         default=20.0, ge=1.0, le=300.0, description="audio that may wait for the worker; more is declared lost"
     )
     ring_s: float = Field(
-        default=600.0, ge=10.0, le=7200.0, description="the latest audio kept in memory for `enroll --last`"
+        default=600.0, ge=10.0, le=7200.0, description="latest audio in memory, for `enroll --last` and clips of events"
     )
 
 

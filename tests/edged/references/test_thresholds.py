@@ -4,7 +4,9 @@ import sqlite3
 
 import pytest
 
+from edged.assembly import Assembly
 from edged.config import AnomalySettings
+from edged.configfile import parse_config
 from edged.errors import StateError
 from edged.references.thresholds import FoundThresholds, ThresholdChoice, ThresholdStore, threshold_settings
 from edged.state import DATABASE_NAME
@@ -34,6 +36,16 @@ def test_damaged_facts_are_refused(tmp_path):
         connection.execute("UPDATE found_thresholds SET facts = '{\"bank\": 1}'")
     with ThresholdStore(tmp_path) as store, pytest.raises(StateError, match="pump"):
         store.load("pump", "anomaly")
+
+
+def test_damaged_thresholds_do_not_cost_the_references(tmp_path):
+    """`edged score` failed, and the daemon said that the references could not be used."""
+    with ThresholdStore(tmp_path) as store:
+        store.save("pump", "anomaly", FOUND)
+    with sqlite3.connect(tmp_path / DATABASE_NAME) as connection:
+        connection.execute("UPDATE found_thresholds SET facts = '{\"bank\": 1}'")
+    assembly = Assembly(parse_config({"state_dir": str(tmp_path)}, "test"))
+    assert assembly.found_thresholds("pump", "anomaly") is None
 
 
 def test_found_thresholds_judge_each_domain_by_its_own():
