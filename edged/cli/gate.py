@@ -92,12 +92,14 @@ def figures(report: Mapping[str, Any]) -> list[str]:
 
 def rate_text(alarms: Mapping[str, Any]) -> str:
     """A rate with its band and what it rests on."""
-    if alarms["per_day"] is None:
+    if alarms["per_day"] is None and not alarms["heard_h"]:
         return "unknown, nothing was heard yet"
     high = "?" if alarms["high_per_day"] is None else f"{alarms['high_per_day']:.3g}"
     low = 0.0 if alarms["low_per_day"] is None else alarms["low_per_day"]
     minutes = 60.0 * alarms["heard_h"]
     heard = f"{minutes:.0f} min" if minutes < 120 else f"{minutes / 60:.0f} h"
+    if alarms["per_day"] is None:
+        return f"up to {high} a day (90 %): {heard} say too little, ten clips say more; {alarms['rests_on']}"
     return f"{alarms['per_day']:.3g} a day ({low:.2g} to {high}, 90 %), from {heard}: {alarms['rests_on']}"
 
 

@@ -16,13 +16,13 @@ from numpy.typing import NDArray
 
 from edged.embed.bundle import Bundle
 from edged.flow import Float64Array
-from edged.references.anomaly import PIECES_PER_CLIP, AnomalyBank, bank_without
+from edged.references.anomaly import PIECES_PER_CLIP, AnomalyBank, bank_without, fitted_bank
 from edged.references.joint import JointSpace, nearest_distances
 
 LEAST_CLIPS = 5
 """Of fewer none can be called an outlier: too little is known of the rest."""
 MAX_ROWS_REFITTED = 800
-"""Larger banks are not fitted anew without a clip: one hardly matters to them."""
+"""Of larger banks every clip's segments are thinned out first; with more clips than this, one hardly matters."""
 N_SUSPECTS = 2
 OUTLIER = 2.5
 OTHER_KIND = 4.0
@@ -65,13 +65,14 @@ def set_finding(bundle: Bundle, bank: AnomalyBank, fresh: Sequence[int]) -> SetF
     scores = left_out_scores(bank, fresh)
     if len(fresh) < LEAST_CLIPS:
         return SetFinding(scores, {})
-    rows = len(next(iter(bank.references.values())))
-    if rows > MAX_ROWS_REFITTED:
+    bank = _thinned(bundle, bank)
+    if len(clip_of_row(bank)) > MAX_ROWS_REFITTED:
         return SetFinding(scores, {c: s / bank.threshold for c, s in scores.items() if s > OUTLIER * bank.threshold})
     part, distance, stands_out = _smaller_part(bundle, bank, fresh)
     is_other = len(part) > 1 and distance > (1.0 if stands_out and len(part) > 2 else OTHER_KIND)
     other_kind = tuple(part) if is_other else ()
-    suspects = sorted(scores, key=lambda clip: -scores[clip])[:N_SUSPECTS]
+    alone = part if len(part) <= N_SUSPECTS else []  # a long clip looks normal by its other pieces
+    suspects = dict.fromkeys([*alone, *sorted(scores, key=lambda clip: -scores[clip])[:N_SUSPECTS]])
     ratios = {clip: _distance_without(bundle, bank, [clip]) for clip in suspects if clip not in other_kind}
     outliers = {clip: ratio for clip, ratio in ratios.items() if ratio > OUTLIER}
     apart = {clip: distance for clip in part if stands_out and distance > 1.0 and clip not in {*outliers, *other_kind}}
@@ -79,7 +80,7 @@ def set_finding(bundle: Bundle, bank: AnomalyBank, fresh: Sequence[int]) -> SetF
 
 
 def left_out_scores(bank: AnomalyBank, clips: Sequence[int]) -> dict[int, float]:
-    """Mean leave-one-clip-out score of clips, as far as they have company."""
+    """Mean leave-one-clip-out score of clips, as far as they have company; of long ones piece by piece of 40 s."""
     owner = clip_of_row(bank)
     scores = bank.scorer.normal_scores
     means = {clip: scores[(owner == clip) & np.isfinite(scores)] for clip in clips}
@@ -96,6 +97,22 @@ def joint_points(bank: AnomalyBank) -> tuple[JointSpace, Float64Array]:
     vectors = {name: set_.vectors for name, set_ in bank.references.items()}
     space = JointSpace.of(vectors, {part.name: part.weight for part in bank.scorer.parts})
     return space, space.points(vectors)
+
+
+def _thinned(bundle: Bundle, bank: AnomalyBank) -> AnomalyBank:
+    """With every second, third ... segment of each clip, so that no more than `MAX_ROWS_REFITTED` are left.
+
+    Its first one always stays; a bank that is small enough is given back as it is.
+    """
+    owner = clip_of_row(bank)  # ascending
+    place = np.arange(len(owner)) - np.searchsorted(owner, owner)
+    step = 1
+    while np.count_nonzero(place % step == 0) > MAX_ROWS_REFITTED and step <= place.max():
+        step += 1
+    if step == 1:
+        return bank
+    kept = {name: set_.select(place % step == 0) for name, set_ in bank.references.items()}
+    return fitted_bank(bundle, bank.clips, kept, bank.scoring)
 
 
 def _distance_without(bundle: Bundle, bank: AnomalyBank, clips: Sequence[int]) -> float:

@@ -82,7 +82,10 @@ def test_figures_read_well():
     assert rate_text(alarms | {"high_per_day": None, "heard_h": 0.05}).startswith(
         "0.52 a day (0.1 to ?, 90 %), from 3 min"
     )
-    assert rate_text(alarms | {"per_day": None}) == "unknown, nothing was heard yet"
+    assert rate_text(alarms | {"per_day": None, "heard_h": 0.0}) == "unknown, nothing was heard yet"
+    few = alarms | {"per_day": None, "heard_h": 0.014, "high_per_day": 3290.0}
+    expected = "up to 3.29e+03 a day (90 %): 1 min say too little, ten clips say more; what was heard"
+    assert rate_text(few) == expected
     overlap = {"share_below": 0.25, "nearest": "source", "distance": 2.345}
     lines = figures({"overlap": overlap, "strength_factor": 1.2, "threshold": 4.0, "threshold_before": 3.5})
     assert lines == [

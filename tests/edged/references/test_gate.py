@@ -350,6 +350,16 @@ def test_a_good_set_passes_without_a_word(quick, quick_store, tmp_path):
     assert report["false_alarms"]["heard_h"] == pytest.approx(10 * CLIP_S / 3600, rel=0.2)
 
 
+@pytest.mark.parametrize(("n_clips", "is_known"), [(2, False), (5, False), (10, True)])
+def test_few_clips_promise_no_more_than_the_time_without_alarms_tells(quick, quick_store, tmp_path, n_clips, is_known):
+    """Five clips promised 0.001 false alarms a day, 15 at most: the true rate lay above in four of ten cases."""
+    good(tmp_path, n_clips, first=0)
+    alarms = enroll_paths(quick, quick_store, "fan", [tmp_path])["false_alarms"]
+    assert (alarms["per_day"] is not None) == is_known
+    silent = 1.9207 * 24.0 / alarms["heard_h"]  # half the chi-squared quantile: none seen, 95 %, Jeffreys
+    assert is_known or alarms["high_per_day"] == pytest.approx(silent, rel=1e-3)
+
+
 def test_a_first_set_of_low_rate_throughout_is_remarked_on(quick, quick_store, tmp_path):
     only(lambda s: machine(CLIP_S, s, rate_hz=8000), rate_hz=8000)(tmp_path)
     report = enroll_paths(quick, quick_store, "s", [tmp_path])

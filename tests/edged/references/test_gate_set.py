@@ -100,10 +100,23 @@ def test_large_banks_are_judged_without_fitting_them_anew(quick, quick_store, mo
     mixed = [*clips(range(9)), *clips([70], fault=True)]
     enroll_domain(quick, quick_store, "fan", mixed, terms=Terms(force=True))
     bank = anomaly_bank(quick, quick_store, "fan")
-    monkeypatch.setattr(gate_set, "MAX_ROWS_REFITTED", 10)
+    monkeypatch.setattr(gate_set, "MAX_ROWS_REFITTED", 9)  # fewer than clips
     monkeypatch.setattr(gate_set, "bank_without", None)
     monkeypatch.setattr(gate_set, "OUTLIER", 0.2)
     assert set(set_finding(quick.bundle("fan", "anomaly"), bank, range(10)).outliers) == {9}
+
+
+@pytest.mark.parametrize("most_rows", [800, 60])
+def test_a_long_clip_of_something_else_is_an_outlier_however_large_the_bank(quick, quick_store, monkeypatch, most_rows):
+    """Judged by its own other pieces, or in a bank too large to be fitted anew, it passed as the most normal of all."""
+    from edged.references import gate_set
+
+    monkeypatch.setattr(gate_set, "MAX_ROWS_REFITTED", most_rows)
+    long = [clip_of_samples(f"{s}.wav", machine(90, s), ANOMALY_CLIPS) for s in range(5)]
+    wrong = clip_of_samples("wrong.wav", machine(90, 70, fault=True), ANOMALY_CLIPS)
+    report = enroll_domain(quick, quick_store, "fan", [*long, wrong], terms=Terms(dry_run=True))
+    assert [clip.name for clip in report.clips if clip.verdict == "doubtful"] == ["wrong.wav"]
+    assert [clip.name for clip in report.clips if clip.score == min(c.score for c in report.clips)] == ["wrong.wav"]
 
 
 def test_overlap_of_the_same_sound_and_of_another(quick, quick_store):
