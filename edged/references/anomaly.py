@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from edged.decide.thresholds import ALARM_SPREADS, alarm_threshold
 from edged.embed.bundle import Bundle
+from edged.errors import EnrolmentError
 from edged.flow import Embedding
 from edged.references.bank import (
     ClipRecord,
@@ -87,7 +88,8 @@ def extended_bank(
 
     Raises:
         ConfigError: the scoring does not fit the bundle.
-        EnrolmentError: all clips are enrolled already.
+        EnrolmentError: all clips are enrolled already; the bank is full and would keep none of these clips, or none of
+            some domain.
     """
     fresh = fresh_clips(current.clips if current else (), clips)
     old_records = current.clips if current else ()
@@ -98,6 +100,7 @@ def extended_bank(
     if len(references[names[0]]) <= MAX_ROWS:
         return fitted_bank(bundle, records, references, scoring, labelled)
     reduction = _reduction(bundle, records, references, scoring)
+    _check_worth_it(records, len(old_records), reduction)
     records, references = _selected(records, references, reduction.kept)
     return replace(fitted_bank(bundle, records, references, scoring, labelled), reduction=reduction)
 
@@ -194,6 +197,16 @@ def _reduction(
     space = JointSpace.of(vectors, {spec.name: spec.weight for spec in specs if spec.weight > 0})
     clip_of_row = next(iter(references.values())).clips // PIECES_PER_CLIP
     return reduced(space.points(vectors), clip_of_row, [record.label for record in records], MAX_ROWS)
+
+
+def _check_worth_it(records: Sequence[ClipRecord], n_old: int, reduction: Reduction) -> None:
+    full = f"the bank is full ({MAX_ROWS} segments)"
+    lost = {record.label for record in records} - {records[clip].label for clip in reduction.kept}
+    if lost:
+        fix = "enrol shorter clips, or fewer domains (`edged references remove` begins anew)"
+        raise EnrolmentError(f"{full}: no clip of domain '{min(lost)}' would find room", fix=fix)
+    if max(reduction.kept) < n_old:
+        raise EnrolmentError(f"{full}, and what is enrolled covers these clips: nothing is to be gained by them")
 
 
 def _selected(

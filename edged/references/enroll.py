@@ -214,7 +214,7 @@ class _Enrolment:
         """The report, and the new bank as far as it came to one."""
         fresh, copies = _fresh(self.old, found)
         if not fresh and not found.refused:
-            raise EnrolmentError("every one of these clips is enrolled already" if found.clips else "no clips to enrol")
+            raise _nothing_new(self.stream, self.old, found)
         refused = [*found.refused, *of_wrong_rate(self.old, fresh)]
         if refused:
             return self._report(GateFinding(), refused, copies), None
@@ -237,7 +237,7 @@ class _Enrolment:
             report,
             threshold=bank.threshold,
             total_clips=len(bank.clips),
-            added_clips=len(bank.clips) - (len(self.old.clips) if self.old else 0),
+            added_clips=len({clip.sha256 for clip, _ in embedded} & {record.sha256 for record in bank.clips}),
             false_alarms=expected_alarms(monitor, bank, threshold),
         ), bank
 
@@ -261,6 +261,15 @@ def _fresh(old: anomaly.AnomalyBank | None, found: ClipSet) -> tuple[list[Clip],
     fresh = [clip for clip in found.clips if clip.sha256 not in known]
     enrolled = [(clip.name, f"{known[clip.sha256].name} (enrolled)") for clip in found.clips if clip.sha256 in known]
     return fresh, [*found.copies, *enrolled]
+
+
+def _nothing_new(stream: str, old: anomaly.AnomalyBank | None, found: ClipSet) -> EnrolmentError:
+    if not old or not found.clips:
+        return EnrolmentError("no clips to enrol")
+    given = {clip.sha256 for clip in found.clips}
+    labels = ", ".join(dict.fromkeys(f"'{record.label}'" for record in old.clips if record.sha256 in given))
+    fix = "to move them to another domain, undo that first with `edged references rollback`"
+    return EnrolmentError(f"every one of these clips is enrolled already, as {labels} of stream '{stream}'", fix=fix)
 
 
 def _passed_over(copies: Sequence[tuple[str, str]]) -> tuple[str, ...]:

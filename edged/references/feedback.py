@@ -101,7 +101,7 @@ class _Labelling:
     old: anomaly.AnomalyBank
 
     def labelled(self, clip: Clip, terms: Terms) -> AnomalyReport:
-        """Keep a clip as an anomaly, in one transaction."""
+        """Keep a clip as an anomaly, in one transaction; one that is kept like that already makes no new version."""
         self._refuse_if_normal(clip)
         bundle = self.assembly.bundle(self.stream, anomaly.MONITOR)
         ((_, embeddings),) = embedded_clips(self.assembly, self.stream, anomaly.MONITOR, [clip])
@@ -111,6 +111,9 @@ class _Labelling:
         report = self._report(bank, one)
         if terms.dry_run:
             return replace(report, dry_run=True)
+        known = {(old.event_id, old.sha256, old.insists) for old in self.old.labelled}
+        if (one.event_id, one.sha256, one.insists) in known:
+            return replace(report, notes=("it is labelled as an anomaly already: nothing has changed", *report.notes))
         facts, arrays = anomaly.bank_to_store(bank, bundle)
         reason, based_on = f"feedback: event {one.event_id} was an anomaly", self.old.version
         version = self.store.commit(self.stream, anomaly.MONITOR, facts, arrays, reason=reason, based_on=based_on)

@@ -40,7 +40,8 @@ class JudgedClip:
     """A new clip as the gate sees it.
 
     Attributes:
-        score: leave-one-clip-out anomaly score, of a long clip by pieces of 40 s; None where it has no company, or was not scored.
+        score: leave-one-clip-out anomaly score (of a long clip by pieces of 40 s); None where it has no company, or was
+            not scored.
         verdict: ``ok``, ``doubtful``, ``refused``, ``copy`` (enrolled already, or twice in the set) or ``given up``
             (the bank is full and others cover it).
         reason: empty where it is ok.

@@ -50,11 +50,29 @@ def reduced(
     for domain, quota in quotas(sizes, max_rows).items():
         clips = [clip for clip, label in enumerate(domain_of_clip) if label == domain]
         kept += clips if sizes[domain] <= quota else _farthest_first(points, clip_of_row, clips, quota)
+    kept += _one_of_each(rows_of_clip, domain_of_clip, kept, max_rows)
     kept.sort()
     dropped = {
         d: sum(domain_of_clip[c] == d for c in range(len(domain_of_clip)) if c not in set(kept)) for d in domains
     }
     return Reduction(tuple(kept), {d: n for d, n in dropped.items() if n}, _coverage(points, clip_of_row, kept))
+
+
+def _one_of_each(
+    rows_of_clip: NDArray[np.int64], domain_of_clip: Sequence[str], kept: Sequence[int], max_rows: int
+) -> list[int]:
+    """The smallest clip of every domain whose share holds none of its clips, as far as room is left."""
+    left = max_rows - int(rows_of_clip[list(kept)].sum())
+    smallest: dict[str, int] = {}
+    for clip in np.argsort(rows_of_clip, kind="stable").tolist():
+        smallest.setdefault(domain_of_clip[clip], clip)
+    chosen: list[int] = []
+    has_some = {domain_of_clip[clip] for clip in kept}
+    for domain, clip in smallest.items():
+        if domain not in has_some and rows_of_clip[clip] <= left:
+            chosen.append(clip)
+            left -= int(rows_of_clip[clip])
+    return chosen
 
 
 def quotas(sizes: Mapping[str, int], total: int) -> dict[str, int]:

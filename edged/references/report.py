@@ -20,7 +20,7 @@ class EnrolmentReport:
 
     Attributes:
         version: in use now; with `dry_run` the one there was.
-        added_clips: how many the bank has more, or would have.
+        added_clips: how many of the clips the bank holds now, or would hold; old ones it gave up are in the notes.
         threshold: anomaly score; None for keywords. `threshold_before`: the one there was.
         notes: what was passed over, and remarks of the gate.
         accepted: whether it was, or would be, done.
@@ -62,7 +62,9 @@ def refusal(report: EnrolmentReport) -> EnrolmentError:
         message = (
             f"{n_clips} {'clip' if n_clips == 1 else 'clips'} refused, nothing enrolled:\n  {listed(report.refused)}"
         )
-        return EnrolmentError(message, fix="leave them out", report=report.facts())
+        is_labelled = any(clip.fault == "like an anomaly" for clip in report.refused)
+        undo = ", or take the label back with `edged references rollback`" if is_labelled else ""
+        return EnrolmentError(message, fix="leave them out" + undo, report=report.facts())
     message = f"doubtful, nothing enrolled:\n  {listed(report.doubts)}\n "
     return EnrolmentError(
         message, fix="--dry-run shows all figures, --force enrols it all the same", report=report.facts()

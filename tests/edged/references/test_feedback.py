@@ -153,6 +153,20 @@ def test_the_same_sound_is_kept_once_whichever_event_of_its_alarm_is_named(heard
     assert [one.event_id for one in anomaly_bank(*heard, "fan").labelled] == ["b-9"]
 
 
+def test_to_say_it_twice_changes_nothing(heard):
+    """Every repetition made a version, until the ones worth a roll-back were forgotten."""
+    give_feedback(*heard, "b-1", "anomaly")
+    again = give_feedback(*heard, "b-1", "anomaly")
+    assert (again["version"], heard[1].active_version("fan", "anomaly")) == (2, 2)
+    assert "labelled as an anomaly already" in again["notes"][0]
+    assert give_feedback(*heard, "b-1", "anomaly", force=True)["version"] == 3  # to insist is something new
+    give_feedback(*heard, "b-2", "normal")
+    with pytest.raises(EnrolmentError, match=r"already, as 'target' of stream 'fan'; .* rollback"):
+        give_feedback(*heard, "b-2", "normal")
+    with pytest.raises(EnrolmentError, match="take the label back with"):
+        give_feedback(*heard, "b-3", "normal")
+
+
 def test_labels_are_bounded_and_none_is_dropped(heard, monkeypatch):
     monkeypatch.setattr(labelled, "MAX_LABELLED", 1)
     give_feedback(*heard, "b-1", "anomaly")

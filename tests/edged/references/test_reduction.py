@@ -7,11 +7,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from edged.errors import EnrolmentError
 from edged.references import anomaly
 from edged.references.clips import ANOMALY_CLIPS, clip_of_samples
 from edged.references.enroll import anomaly_bank, enroll_domain
 from edged.references.joint import nearest_distances
-from edged.references.reduction import quotas, reduced
+from edged.references.reduction import Reduction, quotas, reduced
 from tests.fakes.sounds import machine
 
 
@@ -92,12 +93,41 @@ def test_a_full_bank_takes_a_new_domain_and_says_what_it_gave_up(quick, quick_st
     assert bank.domains["night"] == 4
     assert bank.domains["source"] < before.domains["source"]
     assert any("the bank is full" in line for line in report.notes)
+    assert report.added_clips == 4  # the old ones it gave up are not counted against them
     assert report.total_clips == len(bank.clips)
     numbers = np.unique(bank.references["statistics"].clips // anomaly.PIECES_PER_CLIP)
     assert numbers.tolist() == list(range(len(bank.clips)))
     of_clip = [d for c in numbers for d in {bank.references["statistics"].domains[i] for i in
                np.flatnonzero(bank.references["statistics"].clips // anomaly.PIECES_PER_CLIP == c)}]  # fmt: skip
     assert of_clip == [record.label for record in bank.clips]
+
+
+def test_no_domain_is_lost_whose_share_is_smaller_than_its_clips():
+    """Its clips did not fit, so it went without a word; of ten such domains nothing was left."""
+    owner = np.repeat(np.arange(7), [4, 4, 4, 4, 12, 14, 2])
+    points = np.random.default_rng(0).standard_normal((len(owner), 3))
+    domains = ["source"] * 4 + ["a", "b", "c"]
+    found = reduced(points, owner, domains, 36)
+    assert {domains[clip] for clip in found.kept} == {"source", "a", "b", "c"}
+    assert np.isin(owner, found.kept).sum() <= 36
+
+
+def test_clips_that_find_no_room_change_nothing(quick, quick_store, monkeypatch):
+    """Old clips were given up for a new one that was given up as well, and the report said "-5 clips added"."""
+    monkeypatch.setattr(anomaly, "MAX_ROWS", 40)
+
+    def clips(seeds, seconds=3):
+        return [clip_of_samples(f"{seed}.wav", machine(seconds, seed), ANOMALY_CLIPS) for seed in seeds]
+
+    enroll_domain(quick, quick_store, "fan", clips(range(10)))
+    with pytest.raises(EnrolmentError, match="no clip of domain 'long' would find room"):
+        enroll_domain(quick, quick_store, "fan", clips([50], 30), domain="long")
+    copy_of_all = np.concatenate([machine(3, 0), machine(3, 0)])
+    enrolled = quick_store.active_version("fan", "anomaly")
+    monkeypatch.setattr(anomaly, "_reduction", lambda *_: Reduction((0, 1, 2), {"source": 8}, 1.0))
+    with pytest.raises(EnrolmentError, match="what is enrolled covers these clips"):
+        enroll_domain(quick, quick_store, "fan", [clip_of_samples("x", copy_of_all, ANOMALY_CLIPS)], domain="source")
+    assert quick_store.active_version("fan", "anomaly") == enrolled == 1
 
 
 def test_labels_are_never_dropped(quick, quick_store, monkeypatch):
