@@ -39,6 +39,9 @@ CREATE TABLE IF NOT EXISTS banks (
 CREATE TABLE IF NOT EXISTS active_banks (
     stream TEXT NOT NULL, monitor TEXT NOT NULL, version INTEGER NOT NULL,
     PRIMARY KEY (stream, monitor)) STRICT;
+CREATE TABLE IF NOT EXISTS bank_bases (
+    stream TEXT NOT NULL, monitor TEXT NOT NULL, version INTEGER NOT NULL, based_on INTEGER NOT NULL,
+    PRIMARY KEY (stream, monitor, version)) STRICT;
 """
 
 
@@ -148,6 +151,7 @@ class BankStore:
             sql = "SELECT COALESCE(MAX(version), 0) + 1 FROM banks WHERE stream=? AND monitor=?"
             version = int(connection.execute(sql, (stream, monitor)).fetchone()[0])
             connection.execute("INSERT INTO banks VALUES (?,?,?,?,?,?,?,?)", (stream, monitor, version, *row))
+            connection.execute("INSERT INTO bank_bases VALUES (?,?,?,?)", (stream, monitor, version, based_on))
             self._activate(stream, monitor, version)
             self._forget_old(stream, monitor)
         return version
@@ -159,13 +163,15 @@ class BankStore:
         for place, (version, size) in enumerate(self._query(sql, stream, monitor)):
             kept_bytes += size
             if place >= KEPT_VERSIONS or (place >= 2 and kept_bytes > KEPT_BYTES):
-                self._connection.execute(
-                    "DELETE FROM banks WHERE stream=? AND monitor=? AND version<=?", (stream, monitor, version)
-                )
+                for table in ("banks", "bank_bases"):
+                    sql = f"DELETE FROM {table} WHERE stream=? AND monitor=? AND version<=?"  # noqa: S608 - constants
+                    self._connection.execute(sql, (stream, monitor, version))
                 return
 
     def rollback(self, stream: str, monitor: str, version: int | None = None) -> int:
-        """Make an older version active: the given one, or the one before the active one (the newest after `remove`).
+        """Make an older version active: the given one, or the one the active one was built from.
+
+        Where that is not known any more it is the next older one, and after `remove` the newest.
 
         Raises:
             StateError: there is no such version.
@@ -173,12 +179,19 @@ class BankStore:
         with transaction(self._connection):
             active = self.active_version(stream, monitor)
             known = [v.version for v in self.versions(stream, monitor)]
-            older = [v for v in known if v < active or not active]
-            wanted = version if version is not None else max(older, default=0)
+            wanted = version if version is not None else self._before(stream, monitor, active, known)
             if wanted not in known:
                 raise StateError(f"{stream}/{monitor}: no version to roll back to", fix=f"known: {known or 'none'}")
             self._activate(stream, monitor, wanted)
         return wanted
+
+    def _before(self, stream: str, monitor: str, active: int, known: list[int]) -> int:
+        """What was active when a version was made; what was undone in between stays undone."""
+        sql = "SELECT based_on FROM bank_bases WHERE stream=? AND monitor=? AND version=?"
+        for (base,) in self._query(sql, stream, monitor, active):
+            if base in known:
+                return int(base)
+        return max((v for v in known if v < active or not active), default=0)
 
     def remove(self, stream: str, monitor: str) -> None:
         """Forget what is enrolled: no version is active afterwards; the versions stay for a roll-back."""

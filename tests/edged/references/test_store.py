@@ -69,6 +69,23 @@ def test_rolling_back_moves_the_pointer_and_keeps_the_versions(store):
     assert len(store.versions("press", "anomaly")) == 3
 
 
+def test_rolling_back_goes_to_what_a_version_was_built_from(store):
+    """After a roll-back and a new enrolment the next roll-back brought back what had just been undone."""
+    for value in (1, 2):
+        commit(store, value)
+    assert store.rollback("press", "anomaly") == 1
+    assert commit(store, 3) == 3
+    assert store.rollback("press", "anomaly") == 1
+
+
+def test_versions_of_which_nobody_knows_what_they_were_built_from_roll_back_to_the_next_older(store, tmp_path):
+    for value in (1, 2, 3):
+        commit(store, value)
+    with sqlite3.connect(tmp_path / "edged.db") as raw:
+        raw.execute("DELETE FROM bank_bases")
+    assert store.rollback("press", "anomaly") == 2
+
+
 def test_a_version_after_a_roll_back_gets_a_number_of_its_own(store):
     for value in (1, 2):
         commit(store, value)
@@ -204,7 +221,7 @@ class StoreAgainstModel(RuleBasedStateMachine):
         super().__init__()
         self.temporary = tempfile.TemporaryDirectory()
         self.store = BankStore(Path(self.temporary.name))
-        self.versions, self.active = {}, 0
+        self.versions, self.bases, self.active = {}, {}, 0
 
     def teardown(self):
         self.store.close()
@@ -212,14 +229,16 @@ class StoreAgainstModel(RuleBasedStateMachine):
 
     @rule(value=st.integers(0, 99))
     def commit(self, value):
-        self.active = commit(self.store, value)
+        base, self.active = self.active, commit(self.store, value)
+        self.bases[self.active] = base
         assert self.active == max(self.versions, default=0) + 1
         self.versions[self.active] = value
 
     @rule(version=st.one_of(st.none(), st.integers(0, 6)))
     def roll_back(self, version):
         older = [v for v in self.versions if v < self.active or not self.active]
-        wanted = version if version is not None else max(older, default=0)
+        before = self.bases.get(self.active, 0) or max(older, default=0)
+        wanted = version if version is not None else before
         if wanted in self.versions:
             assert self.store.rollback("press", "anomaly", version) == wanted
             self.active = wanted
