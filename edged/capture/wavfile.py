@@ -73,7 +73,7 @@ class FileSource:
             position += len(frames)
             if len(frames):
                 yield frames
-            elif position < promised < _UNKNOWN_FRAMES:
+            elif position < promised:
                 raise _truncated(Path(self._spec.target), promised, position)
             elif self._spec.loop:
                 self._file.seek(0)
@@ -103,6 +103,9 @@ def open_audio(path: Path) -> soundfile.SoundFile:
         raise AudioError(f"{path}: cannot be read ({reason})", fix="check its owner and permissions") from error
     except (soundfile.LibsndfileError, TypeError) as error:
         raise AudioError(f"{path}: not readable as audio ({error})", fix="convert it to WAV or FLAC") from error
+    if file.frames >= _UNKNOWN_FRAMES:  # libsndfile cannot seek in it, and reads by seeking
+        file.close()
+        raise AudioError(f"{path}: does not state its length, as what was written to a pipe", fix="convert it to WAV")
     if file.frames <= 0:
         file.close()
         raise AudioError(f"{path}: holds no samples", fix="record it again")

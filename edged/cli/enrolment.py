@@ -13,7 +13,7 @@ from edged.cli import archive
 from edged.cli.gate import DryRunOption, daemon_client, show_enrolment, shown_refusal
 from edged.cli.options import ConfigOption, JsonOption, StateOption, StreamOption
 from edged.cli.output import print_json, print_table, progress_bar
-from edged.errors import ControlError, UsageError
+from edged.errors import ControlError, StateError, UsageError
 
 MonitorOption = Annotated[str, typer.Option("--monitor", help="`anomaly` or `keyword`")]
 
@@ -165,6 +165,9 @@ def references_remove(
     _check_monitor(monitor)
     with _store(config, state) as (settings, store):
         name = _stream_name(settings, store, stream)
+        if not store.versions(name, monitor):
+            known = ", ".join(f"{s} / {m}" for s, m in store.streams()) or "nothing at all"
+            raise StateError(f"{name} / {monitor}: nothing was ever enrolled", fix=f"enrolled are: {known}")
         store.remove(name, monitor)
     _tell_daemon(settings)
     print(f"{name} / {monitor}: nothing is enrolled now")

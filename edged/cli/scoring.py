@@ -45,13 +45,17 @@ def score(
     """
     if events + scores + clip > 1:
         raise UsageError("choose one of --events, --scores, --clip")
+    from edged.references.search import printable_name
+
     mode = "clip" if clip else "scores" if scores else "events"
     failed = 0
     for fields in _score_files(files, stream, mode, all_matches, channel, config, state):
         if "error" in fields:
             failed += 1
-            note(f"edged: {fields['error']}")
-        elif jsonl:
+            note(f"edged: {printable_name(fields['error'])}")
+            continue
+        fields["file"] = printable_name(fields["file"])
+        if jsonl:
             print_line(fields)
         else:
             print(" ".join(f"{key}={_short(value)}" for key, value in fields.items()), flush=True)

@@ -53,6 +53,13 @@ def _truncated_flac(path):
     path.write_bytes(path.read_bytes()[:20000])
 
 
+def _flac_of_a_pipe(path):
+    data = bytearray(write(path, tone()).read_bytes())
+    data[21] &= 0xF0
+    data[22:26] = bytes(4)  # the number of samples
+    path.write_bytes(data)
+
+
 def _not_a_number(path):
     samples = tone()
     samples[100] = np.nan
@@ -69,6 +76,7 @@ def _not_a_number(path):
         ("cut.wav", _truncated_wav, "truncated"),
         ("head.wav", lambda p: p.write_bytes(write(p, tone()).read_bytes()[:30]), "truncated"),
         ("cut.flac", _truncated_flac, "cut.flac: (truncated|damaged)"),
+        ("piped.flac", _flac_of_a_pipe, "does not state its length.*; convert it"),
         ("nan.wav", _not_a_number, "not numbers"),
     ],
 )

@@ -83,6 +83,32 @@ def test_a_file_without_a_number_in_it_does_not_end_the_others(edged, tmp_path):
     assert "nan.wav: holds no samples that could be scored" in result.err
 
 
+def test_a_name_that_is_no_text_is_scored_and_printed(edged, tmp_path):  # noqa: F811
+    """It ended in a traceback where the terminal takes UTF-8 only."""
+    for seed in range(3):
+        sf.write(tmp_path / f"{seed}.wav", machine(10, seed), RATE_HZ)
+    state, odd = tmp_path / "state", tmp_path / "odd"
+    assert edged("enroll", "--clips", tmp_path, "--stream", "new", "--state", state).code == 0
+    odd.mkdir()
+    (tmp_path / "0.wav").rename(odd / "a\udcff\nb.wav")
+    for options in (("--clip",), ("--clip", "--jsonl"), ("--scores", "--jsonl")):
+        result = edged("score", odd, *options, "--state", state)
+        assert result.code == 0
+        assert "xff" in result.out
+        assert result.out.replace("\n", "").isprintable()
+
+
+def test_references_that_never_were_are_not_removed(edged, tmp_path):  # noqa: F811
+    """A mistyped stream was "removed", and the one that was meant stayed in use."""
+    for seed in range(2):
+        sf.write(tmp_path / f"{seed}.wav", machine(10, seed), RATE_HZ)
+    state = tmp_path / "state"
+    edged("enroll", "--clips", tmp_path, "--stream", "new", "--state", state)
+    result = edged("references", "remove", "--stream", "nwe", "--state", state)
+    assert (result.code, "enrolled are: new / anomaly" in result.err) == (1, True)
+    assert [edged("references", "remove", "--stream", "new", "--state", state).code for _ in range(2)] == [0, 0]
+
+
 def test_references_are_shown_for_programs(edged, tmp_path):  # noqa: F811
     for seed in range(3):
         sf.write(tmp_path / f"{seed}.wav", machine(10, seed), RATE_HZ)
