@@ -72,11 +72,15 @@ def enroll(
     """
     if keyword is not None and (domain is not None or source):
         raise UsageError("--keyword and --domain/--source are different kinds of enrolment")
+    if source and domain not in {None, "source"}:
+        raise UsageError(f"--source and --domain {domain} contradict each other")
     paths = [*(clips or []), *(files or [])]
     if bool(paths) + (last is not None) + bool(event) != 1:
         raise UsageError("name clips, --event, or --last with a duration", fix="edged enroll --clips DIR --stream S")
     if keyword is not None and event:
         raise UsageError("--keyword needs clips that hold the word and nothing else")
+    if channel and not paths:
+        raise UsageError("--channel goes with clips: the daemon's streams and events have but one")
     request: dict[str, Any] = {"domain": "source" if source else domain, "keyword": keyword, "channel": channel}
     request |= {"events": event or [], "dry_run": dry_run, "force": force}
     if last is not None:

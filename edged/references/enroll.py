@@ -7,6 +7,7 @@ clips -> examined one by one -> embedded -> a new bank in memory -> gate -> comm
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -24,11 +25,15 @@ from edged.references.expectation import expected_alarms
 from edged.references.gate import Embedded, GateFinding, judge, like_anomalies, of_wrong_rate
 from edged.references.past import past_sound
 from edged.references.report import EnrolmentReport, judged_clips, refusal
+from edged.references.search import printable_name
 from edged.references.store import BankStore
 from edged.score.references import SOURCE
 
 TARGET = "target"
 MAX_LABEL_CHARACTERS = 64
+STREAM_NAME = r"[A-Za-z0-9][A-Za-z0-9_-]{0,47}"
+
+Bank = anomaly.AnomalyBank | keyword.KeywordBank
 
 
 @dataclass(frozen=True)
@@ -131,8 +136,9 @@ def enroll_domain(
         EnrolmentError: the clips cannot be used, or are doubtful; nothing has changed. A dry run reports that instead.
         StateError: the database refused; nothing has changed.
     """
-    label = _checked_label(domain, "domain") if domain else None
+    label = _checked_label(domain, "domain") if domain is not None else None
     old = anomaly_bank(assembly, store, stream)
+    _check_stream(stream, old)
     enrolment = _Enrolment(assembly, stream, old, label or (TARGET if old else SOURCE), terms)
     found = clips if isinstance(clips, ClipSet) else ClipSet(tuple(clips))
     report, bank = enrolment.judged(found, track)
@@ -167,17 +173,21 @@ def enroll_keyword(
     bundle = assembly.bundle(stream, "keyword")
     current = assembly.bank(store, stream, "keyword")
     old = current if isinstance(current, keyword.KeywordBank) else None
+    _check_stream(stream, old)
+    fresh, copies = _fresh(old, found)
+    if not fresh and not found.refused:
+        raise _nothing_new(stream, old, found)
     n_old, version = (len(old.clips), old.version) if old else (0, 0)
     report = EnrolmentReport(
-        stream, "keyword", word, version, 0, n_old, None, (*_passed_over(found.copies), *_doubts(found.clips)),
+        stream, "keyword", word, version, 0, n_old, None, (*_passed_over(copies), *_doubts(fresh)),
         accepted=not found.refused, dry_run=terms.dry_run, refused=found.refused,
-        clips=judged_clips(GateFinding(), found.refused, found.copies),
+        clips=judged_clips(GateFinding(), found.refused, copies),
     )  # fmt: skip
     if found.refused:
         if terms.dry_run:
             return report
         raise refusal(report)
-    bank = keyword.extended_bank(bundle, old, embedded_clips(assembly, stream, "keyword", found.clips, track), word)
+    bank = keyword.extended_bank(bundle, old, embedded_clips(assembly, stream, "keyword", fresh, track), word)
     report = replace(report, added_clips=len(bank.clips) - n_old, total_clips=len(bank.clips))
     if terms.dry_run:
         return report
@@ -255,7 +265,18 @@ class _Enrolment:
         )  # fmt: skip
 
 
-def _fresh(old: anomaly.AnomalyBank | None, found: ClipSet) -> tuple[list[Clip], list[tuple[str, str]]]:
+def _check_stream(stream: str, old: Bank | None) -> None:
+    """Refuse to begin with a name that no configuration can hold.
+
+    Raises:
+        EnrolmentError: it is none.
+    """
+    if old is None and not re.fullmatch(STREAM_NAME, stream):
+        fix = "take 1 to 48 letters, digits, - and _, as in the configuration"
+        raise EnrolmentError(f"'{printable_name(stream)}' cannot be the name of a stream", fix=fix)
+
+
+def _fresh(old: Bank | None, found: ClipSet) -> tuple[list[Clip], list[tuple[str, str]]]:
     """Clips that are not enrolled yet, and (name, name of what it is a copy of) of the others."""
     known: dict[str, ClipRecord] = {record.sha256: record for record in old.clips} if old else {}
     fresh = [clip for clip in found.clips if clip.sha256 not in known]
@@ -263,12 +284,12 @@ def _fresh(old: anomaly.AnomalyBank | None, found: ClipSet) -> tuple[list[Clip],
     return fresh, [*found.copies, *enrolled]
 
 
-def _nothing_new(stream: str, old: anomaly.AnomalyBank | None, found: ClipSet) -> EnrolmentError:
+def _nothing_new(stream: str, old: Bank | None, found: ClipSet) -> EnrolmentError:
     if not old or not found.clips:
         return EnrolmentError("no clips to enrol")
     given = {clip.sha256 for clip in found.clips}
     labels = ", ".join(dict.fromkeys(f"'{record.label}'" for record in old.clips if record.sha256 in given))
-    fix = "to move them to another domain, undo that first with `edged references rollback`"
+    fix = "to enrol them as something else, undo that first with `edged references rollback`"
     return EnrolmentError(f"every one of these clips is enrolled already, as {labels} of stream '{stream}'", fix=fix)
 
 

@@ -83,7 +83,9 @@ def give_feedback(
         raise StateError(f"stream '{heard.stream}': nothing is enrolled", fix="run `edged enroll --clips DIR` first")
     if verdict == "normal":
         terms = Terms(dry_run, force, f"feedback: event {event_id} was normal")
-        report = enroll_domain(assembly, store, heard.stream, heard.clips, domain=domain or TARGET, terms=terms)
+        report = enroll_domain(
+            assembly, store, heard.stream, heard.clips, domain=TARGET if domain is None else domain, terms=terms
+        )
         return report.facts() | {"event": event_id, "verdict": verdict}
     if heard.clips.refused:
         raise EnrolmentError(str(heard.clips.refused[0]))

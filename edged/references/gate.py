@@ -17,7 +17,7 @@ import numpy as np
 
 from edged.embed.bundle import Bundle
 from edged.flow import Embedding, Float32Array
-from edged.references.anomaly import AnomalyBank
+from edged.references.anomaly import AnomalyBank, labelled_bank
 from edged.references.clips import Clip, RefusedClip
 from edged.references.gate_clip import FULL_BAND_HZ, NARROW_BAND_HZ
 from edged.references.gate_domain import Overlap, overlap, strength_factor
@@ -109,7 +109,8 @@ def judge(bundle: Bundle, old: AnomalyBank | None, new: AnomalyBank, clips: Embe
     number = {record.sha256: place for place, record in enumerate(new.clips)}
     fresh = [number[clip.sha256] for clip, _ in clips if clip.sha256 in number]
     found = set_finding(bundle, new, fresh)
-    over = overlap(old, [stacked(embeddings) for _, embeddings in clips]) if old else None
+    plain = labelled_bank(bundle, old, ()).threshold if old else None
+    over = overlap(old, [stacked(embeddings) for _, embeddings in clips], plain) if old else None
     factor = strength_factor(old, new) if old else None
     judged = tuple(_judged(clip, number.get(clip.sha256), found) for clip, _ in clips)
     doubts = [

@@ -28,7 +28,8 @@ class Overlap:
     Attributes:
         nearest: the old domain nearest to most of their segments.
         share_below: share of the clips that the old bank takes for normal.
-        distance: median score of the clips by the old bank, in thresholds: 1 = at the threshold.
+        distance: median score of the clips by the old bank, in thresholds of its normal sound alone: labels may have
+            lowered the one in force to anything.
     """
 
     nearest: str
@@ -36,16 +37,19 @@ class Overlap:
     distance: float
 
 
-def overlap(old: AnomalyBank, clips: list[Mapping[str, Float32Array]]) -> Overlap:
+def overlap(old: AnomalyBank, clips: list[Mapping[str, Float32Array]], plain_threshold: float | None = None) -> Overlap:
     """Judge new clips by the old bank.
 
     Args:
         clips: for every clip representation name -> float32 (n_segments, dim).
+        plain_threshold: of its normal sound alone; None = the one in force.
     """
     scores = np.array([float(old.scorer.scores(clip).mean()) for clip in clips])
     nearest = Counter(domain for clip in clips for domain in _nearest_domains(old, clip))
     share_below = float(np.mean(scores <= old.threshold))
-    return Overlap(nearest.most_common(1)[0][0], share_below, float(np.median(scores)) / old.threshold)
+    return Overlap(
+        nearest.most_common(1)[0][0], share_below, float(np.median(scores)) / (plain_threshold or old.threshold)
+    )
 
 
 def strength_factor(old: AnomalyBank, new: AnomalyBank) -> float:

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from edged.embed.bundle import Bundle
 from edged.flow import Float64Array
-from edged.references.anomaly import PIECES_PER_CLIP, AnomalyBank, bank_without, fitted_bank
+from edged.references.anomaly import PIECES_PER_CLIP, AnomalyBank, bank_without, fitted_bank, labelled_bank
 from edged.references.joint import JointSpace, nearest_distances
 
 LEAST_CLIPS = 5
@@ -65,7 +65,7 @@ def set_finding(bundle: Bundle, bank: AnomalyBank, fresh: Sequence[int]) -> SetF
     scores = left_out_scores(bank, fresh)
     if len(fresh) < LEAST_CLIPS:
         return SetFinding(scores, {})
-    bank = _thinned(bundle, bank)
+    bank = _thinned(bundle, labelled_bank(bundle, bank, ()))  # labels move the threshold, which is the unit here
     if len(clip_of_row(bank)) > MAX_ROWS_REFITTED:
         return SetFinding(scores, {c: s / bank.threshold for c, s in scores.items() if s > OUTLIER * bank.threshold})
     part, distance, stands_out = _smaller_part(bundle, bank, fresh)

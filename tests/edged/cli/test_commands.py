@@ -38,6 +38,8 @@ def test_every_command_has_help(path, edged):  # noqa: F811
         (["score", "x.wav", "--clip", "--scores"], 2),
         (["enroll", "--stream", "a"], 2),
         (["enroll", "--clips", ".", "--keyword", "go", "--domain", "d"], 2),
+        (["enroll", "--clips", ".", "--source", "--domain", "d"], 2),
+        (["enroll", "--event", "b-1", "--channel", "1"], 2),
         (["enroll", "--last", "soon", "--stream", "a"], 2),
         (["enroll", "--last", "10m", "--clips", ".", "--stream", "a"], 2),
         (["enroll", "--last", "10m", "--stream", "a"], 1),

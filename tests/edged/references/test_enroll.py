@@ -88,13 +88,23 @@ def test_clips_that_are_enrolled_already_add_nothing(assembly, store):
     assert store.active_version("fan", "anomaly") == 1
 
 
-@pytest.mark.parametrize("label", [" ", "x" * 65, "a\nb", "a\udcffb", "\0"])
+@pytest.mark.parametrize("label", ["", " ", "x" * 65, "a\nb", "a\udcffb", "\0"])
 def test_a_label_that_cannot_be_shown_is_refused(assembly, store, label):
     """A domain of half a megabyte made every event larger than subscribers take; a lone surrogate ended in SQLite."""
     with pytest.raises(EnrolmentError, match="the domain must have 1 to 64 printable characters"):
         enroll_domain(assembly, store, "fan", machine_clips(range(2)), domain=label)
     with pytest.raises(EnrolmentError, match="the keyword must have"):
         enroll_keyword(assembly, store, "hall", word_clips("alpha", range(2)), word=label)
+    assert store.streams() == []
+
+
+@pytest.mark.parametrize("stream", ["", "../fan", "a b", "a\nb", "x" * 49])
+def test_a_name_that_no_configuration_can_hold_is_refused(assembly, store, stream):
+    """References were kept under it that no daemon could ever use."""
+    with pytest.raises(EnrolmentError, match="cannot be the name of a stream"):
+        enroll_domain(assembly, store, stream, machine_clips(range(2)))
+    with pytest.raises(EnrolmentError, match="cannot be the name of a stream"):
+        enroll_keyword(assembly, store, stream, word_clips("alpha", range(2)), word="alpha")
     assert store.streams() == []
 
 
@@ -112,6 +122,16 @@ def test_words_are_kept_apart_and_extended(assembly, store):
     assert isinstance(bank, keyword.KeywordBank)
     assert bank.words == {"alpha": 5, "omega": 3}
     assert len(bank.model.templates) == 8
+
+
+def test_clips_of_a_word_that_are_enrolled_already_are_named(assembly, store):
+    """They were passed over without a word, or refused without saying what they are enrolled as."""
+    enroll_keyword(assembly, store, "hall", word_clips("alpha", range(3)), word="alpha")
+    report = enroll_keyword(assembly, store, "hall", word_clips("alpha", range(4)), word="alpha")
+    assert (report.added_clips, report.total_clips) == (1, 4)
+    assert [clip.name for clip in report.clips if clip.verdict == "copy"] == ["alpha0.wav", "alpha1.wav", "alpha2.wav"]
+    with pytest.raises(EnrolmentError, match="already, as 'alpha' of stream 'hall'"):
+        enroll_keyword(assembly, store, "hall", word_clips("alpha", range(2)), word="omega")
 
 
 def test_a_bank_of_another_bundle_is_refused(assembly, store):

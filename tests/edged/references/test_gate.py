@@ -297,12 +297,12 @@ def enrolled(quick, quick_store):
     return prepare
 
 
-def label(assembly, store, samples) -> None:
+def label(assembly, store, samples, *, insists=False) -> None:
     bank = anomaly_bank(assembly, store, "fan")
     bundle = assembly.bundle("fan", "anomaly")
     clip = clip_of_samples("event e-1", samples.astype(np.float32), ANOMALY_CLIPS)
     vectors = stacked(embed_clip(clip.samples, bundle, assembly.embedder(bundle)))
-    one = labelled_now("e-1", clip.name, clip.sha256, vectors, bank.scorer, insists=False)
+    one = labelled_now("e-1", clip.name, clip.sha256, vectors, bank.scorer, insists=insists)
     facts, arrays = bank_to_store(labelled_bank(bundle, bank, (one,)), bundle)
     store.commit("fan", "anomaly", facts, arrays, reason="label", based_on=bank.version)
 
@@ -377,6 +377,19 @@ def test_a_dry_run_says_what_the_enrolment_then_does(quick, quick_store, enrolle
     assert (done["added_clips"], done["total_clips"]) == (4, 14)
     assert done["overlap"]["nearest"] == "source"
     assert any("lies inside what is known as 'source'" in line for line in done["notes"])
+
+
+def test_a_label_that_lowers_the_threshold_below_nothing_leaves_the_figures_as_they_were(
+    quick, quick_store, enrolled, tmp_path
+):
+    """Distances were told in thresholds in force: negative ones, so that nothing was ever too far away."""
+    enrolled("normal")
+    only(press)(tmp_path)
+    plain = enroll_paths(quick, quick_store, "fan", [tmp_path], domain="night", terms=Terms(dry_run=True))
+    label(quick, quick_store, machine(CLIP_S, 3) * np.float32(1.001), insists=True)
+    assert anomaly_bank(quick, quick_store, "fan").threshold < 0.0
+    shown = enroll_paths(quick, quick_store, "fan", [tmp_path], domain="night", terms=Terms(dry_run=True))
+    assert shown["overlap"]["distance"] == plain["overlap"]["distance"] > 1.0
 
 
 def test_force_enrols_what_is_doubtful_and_the_report_keeps_the_doubts(quick, quick_store, tmp_path):

@@ -5,6 +5,7 @@ import pytest
 from sklearn.covariance import LedoitWolf
 
 from edged.errors import EnrolmentError, StateError
+from edged.references.store import pack_arrays, unpack_arrays
 from edged.score.anomaly import BACKENDS
 from edged.score.backend import MAX_FOLDS, clip_folds
 from edged.score.cosine import CosineBackend
@@ -192,7 +193,7 @@ def test_equal_references_give_finite_distances(name: str) -> None:
 @pytest.mark.parametrize("name", BACKENDS)
 def test_stored_back_ends_give_the_same_bits(name: str) -> None:
     fitted = BACKENDS[name].fit(REFERENCES)
-    restored = BACKENDS[name].from_arrays(fitted.to_arrays())
+    restored = BACKENDS[name].from_arrays(unpack_arrays(pack_arrays(fitted.to_arrays())))
     np.testing.assert_array_equal(restored.distance(QUERIES), fitted.distance(QUERIES))
     np.testing.assert_array_equal(restored.nearest(QUERIES), fitted.nearest(QUERIES))
     np.testing.assert_array_equal(restored.leave_clip_out(), fitted.leave_clip_out())
