@@ -62,7 +62,8 @@ def expected_alarms(
     if stretches and len(runs) > n_enrolled:
         rests_on = f"{enrolled} and scores the daemon heard"
     per_day, low, high = (_finite(value) for value in (rate.per_day, rate.low_per_day, rate.high_per_day))
-    if rate.heard_h and n_alone < LEAST_CLIPS:
+    is_quiet = all(run.scores.max() <= threshold for run in runs)  # else alarms were counted, and few clips suffice
+    if rate.heard_h and n_alone < LEAST_CLIPS and is_quiet:
         return _of_too_little(threshold, high, rate.heard_h, rests_on)
     return ExpectedAlarms(threshold, per_day, low, high, rate.heard_h, rests_on)
 

@@ -25,7 +25,8 @@ from edged.references import search
 from edged.references.anomaly import bank_to_store, labelled_bank
 from edged.references.clips import ANOMALY_CLIPS, clip_of_samples
 from edged.references.embedding import embed_clip
-from edged.references.enroll import Terms, anomaly_bank, enroll_domain, enroll_paths
+from edged.references.enroll import Terms, anomaly_bank, anomaly_monitor, enroll_domain, enroll_paths
+from edged.references.expectation import expected_alarms
 from edged.references.gate import stacked
 from edged.references.labelled import labelled_now
 from tests.fakes.sounds import RATE_HZ, machine
@@ -358,6 +359,13 @@ def test_few_clips_promise_no_more_than_the_time_without_alarms_tells(quick, qui
     assert (alarms["per_day"] is not None) == is_known
     silent = 1.9207 * 24.0 / alarms["heard_h"]  # half the chi-squared quantile: none seen, 95 %, Jeffreys
     assert is_known or alarms["high_per_day"] == pytest.approx(silent, rel=1e-3)
+
+
+def test_alarms_that_few_clips_would_raise_are_counted(quick, quick_store):
+    enroll_domain(quick, quick_store, "fan", [clip_of_samples(f"{s}", machine(3, s), ANOMALY_CLIPS) for s in range(5)])
+    bank = anomaly_bank(quick, quick_store, "fan")
+    below = expected_alarms(anomaly_monitor(quick, "fan", bank), bank, float(np.nanmin(bank.scorer.normal_scores)) - 1)
+    assert below.per_day == pytest.approx(5 * 24 / below.heard_h, rel=0.1)
 
 
 def test_a_first_set_of_low_rate_throughout_is_remarked_on(quick, quick_store, tmp_path):
