@@ -204,6 +204,9 @@ class Verbs:
         """Forget what is enrolled."""
         wanted = parsed(BankArgs, args)
         with BankStore(self._config.state_path) as store:
+            if not store.versions(wanted.stream, wanted.monitor):
+                what = f"{wanted.stream} / {wanted.monitor}"
+                raise StateError(f"{what}: nothing was ever enrolled", fix="`edged references show` lists what is")
             store.remove(wanted.stream, wanted.monitor)
             self._refresh(Assembly(self._config), store)
         return {"stream": wanted.stream, "monitor": wanted.monitor, "version": 0}

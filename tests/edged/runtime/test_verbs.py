@@ -138,3 +138,9 @@ def test_a_roll_back_reaches_a_monitor_that_has_not_taken_the_version_before_yet
         taker.use_bank(bank)
     assert monitor.bank_version == 1
     assert made.reload({})["changed"] == []
+
+
+def test_nothing_can_be_removed_that_never_was(verbs):
+    """A mistyped stream was answered with success."""
+    with pytest.raises(StateError, match="nothing was ever enrolled"):
+        verbs.remove({"stream": "pres-3"})
