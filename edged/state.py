@@ -9,11 +9,15 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from types import TracebackType
+from typing import ClassVar, TypeVar
 
 from edged.errors import StateError
 
 DATABASE_NAME = "edged.db"
 BUSY_TIMEOUT_S = 10.0
+
+_D = TypeVar("_D", bound="Database")
 
 
 def open_database(state_dir: Path) -> sqlite3.Connection:
@@ -52,3 +56,41 @@ def transaction(connection: sqlite3.Connection) -> Iterator[sqlite3.Connection]:
         connection.execute("COMMIT")
     except sqlite3.Error as error:
         raise StateError(f"state database: {error}", fix="check free space and `edged status`") from error
+
+
+class Database:
+    """A part of the state database: its tables, and a connection that belongs to one thread; closed by `with`.
+
+    Args:
+        state_dir: the state directory; it is made if it is not there.
+
+    Raises:
+        StateError: the database cannot be used.
+    """
+
+    SCHEMA: ClassVar[tuple[str, ...]] = ()
+    """Statements that make the tables where they are missing; none for those who only read."""
+
+    def __init__(self, state_dir: Path) -> None:
+        self._connection = open_database(state_dir)
+        if not self.SCHEMA:
+            return
+        try:
+            with transaction(self._connection) as connection:
+                for statement in self.SCHEMA:
+                    connection.execute(statement)
+        except StateError:
+            self.close()
+            raise
+
+    def __enter__(self: _D) -> _D:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._connection.close()

@@ -13,7 +13,7 @@ from typing import Any
 from edged.clock import NS_PER_S
 from edged.errors import StateError, UsageError
 from edged.events.schema import Journalled
-from edged.state import open_database, transaction
+from edged.state import Database, transaction
 
 _SCHEMA = (
     """CREATE TABLE IF NOT EXISTS journal_events (
@@ -26,7 +26,7 @@ MAX_REPLAY_EVENTS = 1000
 _LATEST_NS = 1 << 62  # the year 2116; SQLite holds no more
 
 
-class Journal:
+class Journal(Database):
     """Appends numbered events to the state database; one instance belongs to one thread.
 
     Args:
@@ -36,13 +36,13 @@ class Journal:
         StateError: the database cannot be used.
     """
 
+    SCHEMA = _SCHEMA
+
     def __init__(self, state_dir: Path, max_events: int) -> None:
-        self._connection = open_database(state_dir)
+        super().__init__(state_dir)
         self._max_events = max_events
-        with transaction(self._connection):
-            for statement in _SCHEMA:
-                self._connection.execute(statement)
-            self.last_seq = int(self._connection.execute("SELECT last_seq FROM journal_counter").fetchone()[0])
+        with transaction(self._connection) as connection:
+            self.last_seq = int(connection.execute("SELECT last_seq FROM journal_counter").fetchone()[0])
 
     def append(self, events: Sequence[tuple[Journalled, int]]) -> None:
         """Store numbered events with their wall time in nanoseconds, all or none.
@@ -57,22 +57,9 @@ class Journal:
             connection.execute("DELETE FROM journal_events WHERE seq <= ?", (rows[-1][0] - self._max_events,))
         self.last_seq = rows[-1][0]
 
-    def close(self) -> None:
-        """Close the connection."""
-        self._connection.close()
 
-
-class JournalReader:
+class JournalReader(Database):
     """Reads the journal of a state directory, while a daemon writes it or without one; belongs to one thread."""
-
-    def __init__(self, state_dir: Path) -> None:
-        self._connection = open_database(state_dir)
-
-    def __enter__(self) -> JournalReader:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
 
     def after(
         self, seq: int, *, before: int | None = None, topics: Sequence[str] = ("",), limit: int = MAX_REPLAY_EVENTS
@@ -105,10 +92,6 @@ class JournalReader:
     def last_seq(self) -> int:
         """Number of the newest event, 0 if there never was one."""
         return max((int(row[0]) for row in self._rows("SELECT last_seq FROM journal_counter", ())), default=0)
-
-    def close(self) -> None:
-        """Close the connection."""
-        self._connection.close()
 
     def _bodies(self, sql: str, values: tuple[int, ...], topics: Sequence[str], limit: int) -> list[dict[str, Any]]:
         found: list[dict[str, Any]] = []

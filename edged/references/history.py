@@ -11,8 +11,6 @@ import itertools
 import sqlite3
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 import numpy as np
@@ -20,7 +18,7 @@ import numpy as np
 from edged.clock import NS_PER_S
 from edged.errors import StateError
 from edged.flow import Float32Array
-from edged.state import open_database, transaction
+from edged.state import Database, transaction
 
 KEPT_DAYS = 14.0
 KEPT_SCORES = 1_000_000
@@ -59,30 +57,14 @@ class Stretch:
     ended_in_alarm: bool = False
 
 
-class ScoreHistory:
+class ScoreHistory(Database):
     """The score history of one state directory; one instance belongs to one thread.
 
     Raises:
         StateError: the database cannot be used.
     """
 
-    def __init__(self, state_dir: Path) -> None:
-        self._connection = open_database(state_dir)
-        with transaction(self._connection) as connection:
-            for statement in _SCHEMA:
-                connection.execute(statement)
-
-    def __enter__(self) -> ScoreHistory:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
-
-    def close(self) -> None:
-        """Close the connection."""
-        self._connection.close()
+    SCHEMA = _SCHEMA
 
     def append(self, stream: str, monitor: str, bank: int, stretches: Sequence[Stretch], *, now_ns: int) -> None:
         """Store stretches in the order they were heard, and forget what is too old or too much, in one transaction.

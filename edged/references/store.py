@@ -15,7 +15,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 import numpy as np
@@ -24,25 +23,25 @@ from numpy.typing import NDArray
 from edged.config import Config
 from edged.configfile import load_config
 from edged.errors import StateError
-from edged.state import open_database, transaction
+from edged.state import Database, transaction
 
 KEPT_VERSIONS = 50
 KEPT_BYTES = 64 << 20
 """Of one bank's versions: a device's storage is small, and history is there for a roll-back, not for ever."""
 
-_SCHEMA = """
-CREATE TABLE IF NOT EXISTS banks (
+_SCHEMA = (
+    """CREATE TABLE IF NOT EXISTS banks (
     stream TEXT NOT NULL, monitor TEXT NOT NULL, version INTEGER NOT NULL,
     created_at TEXT NOT NULL, reason TEXT NOT NULL,
     facts TEXT NOT NULL, arrays BLOB NOT NULL, arrays_sha256 TEXT NOT NULL,
-    PRIMARY KEY (stream, monitor, version)) STRICT;
-CREATE TABLE IF NOT EXISTS active_banks (
+    PRIMARY KEY (stream, monitor, version)) STRICT""",
+    """CREATE TABLE IF NOT EXISTS active_banks (
     stream TEXT NOT NULL, monitor TEXT NOT NULL, version INTEGER NOT NULL,
-    PRIMARY KEY (stream, monitor)) STRICT;
-CREATE TABLE IF NOT EXISTS bank_bases (
+    PRIMARY KEY (stream, monitor)) STRICT""",
+    """CREATE TABLE IF NOT EXISTS bank_bases (
     stream TEXT NOT NULL, monitor TEXT NOT NULL, version INTEGER NOT NULL, based_on INTEGER NOT NULL,
-    PRIMARY KEY (stream, monitor, version)) STRICT;
-"""
+    PRIMARY KEY (stream, monitor, version)) STRICT""",
+)
 
 
 @dataclass(frozen=True)
@@ -68,26 +67,10 @@ class BankVersion:
     active: bool
 
 
-class BankStore:
+class BankStore(Database):
     """The banks of one state directory; one instance belongs to one thread."""
 
-    def __init__(self, state_dir: Path) -> None:
-        self._connection = open_database(state_dir)
-        with transaction(self._connection):
-            for statement in _SCHEMA.split(";"):
-                self._connection.execute(statement)
-
-    def __enter__(self) -> BankStore:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
-
-    def close(self) -> None:
-        """Close the connection."""
-        self._connection.close()
+    SCHEMA = _SCHEMA
 
     def streams(self) -> list[tuple[str, str]]:
         """(stream, monitor) pairs that have an active bank."""

@@ -9,13 +9,11 @@ import json
 import sqlite3
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 from edged.config import AnomalySettings
 from edged.errors import StateError
-from edged.state import open_database, transaction
+from edged.state import Database, transaction
 
 _SCHEMA = """CREATE TABLE IF NOT EXISTS found_thresholds (
     stream TEXT NOT NULL, monitor TEXT NOT NULL, facts TEXT NOT NULL, PRIMARY KEY (stream, monitor)) STRICT"""
@@ -56,29 +54,14 @@ def threshold_settings(settings: AnomalySettings) -> dict[str, Any]:
     return settings.model_dump(include=_THRESHOLD_SETTINGS)
 
 
-class ThresholdStore:
+class ThresholdStore(Database):
     """Found thresholds of one state directory; one instance belongs to one thread.
 
     Raises:
         StateError: the database cannot be used.
     """
 
-    def __init__(self, state_dir: Path) -> None:
-        self._connection = open_database(state_dir)
-        with transaction(self._connection) as connection:
-            connection.execute(_SCHEMA)
-
-    def __enter__(self) -> ThresholdStore:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
-
-    def close(self) -> None:
-        """Close the connection."""
-        self._connection.close()
+    SCHEMA = (_SCHEMA,)
 
     def save(self, stream: str, monitor: str, found: FoundThresholds) -> None:
         """Replace those of a monitor.

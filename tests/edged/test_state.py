@@ -9,7 +9,7 @@ import sys
 import pytest
 
 from edged.errors import StateError
-from edged.state import DATABASE_NAME, open_database, transaction
+from edged.state import DATABASE_NAME, Database, open_database, transaction
 
 
 def rows(connection):
@@ -102,3 +102,16 @@ def test_a_process_killed_inside_a_transaction_leaves_the_old_state(connection, 
     assert killed.returncode == -signal.SIGKILL
     assert rows(connection) == [1]
     assert sqlite3.connect(tmp_path / DATABASE_NAME).execute("PRAGMA integrity_check").fetchone() == ("ok",)
+
+
+def test_a_part_whose_tables_cannot_be_made_leaves_no_connection_open(tmp_path, monkeypatch):
+    """A refused schema left the file open until the process ended."""
+    closed = []
+    monkeypatch.setattr(Broken, "close", lambda self: (closed.append(True), Database.close(self)))
+    with pytest.raises(StateError, match="syntax error"):
+        Broken(tmp_path)
+    assert closed == [True]
+
+
+class Broken(Database):
+    SCHEMA = ("CREATE nothing",)
