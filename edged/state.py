@@ -6,6 +6,7 @@ Every change is one transaction with full fsync: a process killed at any instant
 from __future__ import annotations
 
 import sqlite3
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,6 +17,7 @@ from edged.errors import StateError
 
 DATABASE_NAME = "edged.db"
 BUSY_TIMEOUT_S = 10.0
+BUSY_RETRY_S = 0.01
 
 _D = TypeVar("_D", bound="Database")
 
@@ -30,12 +32,25 @@ def open_database(state_dir: Path) -> sqlite3.Connection:
     try:
         state_dir.mkdir(parents=True, exist_ok=True, mode=0o750)
         connection = sqlite3.connect(path, timeout=BUSY_TIMEOUT_S, isolation_level=None)
-        connection.execute("PRAGMA journal_mode=WAL")
+        _enter_wal(connection)
         connection.execute("PRAGMA synchronous=FULL")
         connection.execute("PRAGMA foreign_keys=ON")
     except (OSError, sqlite3.Error) as error:
         raise StateError(f"{path}: {error}", fix="check the directory's owner, permissions and free space") from error
     return connection
+
+
+def _enter_wal(connection: sqlite3.Connection) -> None:
+    # SQLite does not wait here: two processes that make the same new database would each be in the other's way
+    deadline = time.monotonic() + BUSY_TIMEOUT_S
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode=WAL")
+            return
+        except sqlite3.OperationalError as error:
+            if "locked" not in str(error) or time.monotonic() > deadline:
+                raise
+        time.sleep(BUSY_RETRY_S)
 
 
 @contextmanager

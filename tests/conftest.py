@@ -3,10 +3,14 @@
 import edged  # noqa: F401, I001 - before numpy, as the commands do: as many BLAS threads as they have, so the same bits
 
 import os
+import signal
 from pathlib import Path
 
 import pytest
 from hypothesis import settings
+
+# a shell starts what runs in its background with SIGINT ignored, and every process started from here would inherit that
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 settings.register_profile("edged", derandomize=True, deadline=None, print_blob=False)
 settings.load_profile("edged")

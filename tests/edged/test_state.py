@@ -1,10 +1,12 @@
 """The state database: a transaction happens whole or not at all, also when the process is killed inside it."""
 
+import multiprocessing
 import os
 import signal
 import sqlite3
 import subprocess
 import sys
+from concurrent.futures import ProcessPoolExecutor
 
 import pytest
 
@@ -27,6 +29,16 @@ def connection(tmp_path):
 def test_the_directory_is_made_and_closed_to_others(tmp_path):
     open_database(tmp_path / "a" / "b").close()
     assert (tmp_path / "a" / "b").stat().st_mode & 0o007 == 0
+
+
+def open_once(state_dir):
+    open_database(state_dir).close()
+
+
+def test_many_processes_may_make_the_same_database_at_once(tmp_path):
+    with ProcessPoolExecutor(8, mp_context=multiprocessing.get_context("spawn")) as processes:
+        for k in range(25):
+            list(processes.map(open_once, [tmp_path / str(k)] * 8))
 
 
 def test_a_killed_process_could_lose_nothing_that_was_committed(connection):
