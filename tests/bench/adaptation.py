@@ -32,7 +32,7 @@ from edged.config import AnomalySettings
 from edged.decide.budget import budget_threshold
 from edged.decide.hysteresis import Hysteresis, HysteresisSettings
 from edged.decide.thresholds import alarm_threshold
-from edged.embed.bundle import Bundle, RepresentationSpec, load_bundle
+from edged.embed.bundle import MODEL_NAME, Bundle, RepresentationSpec, load_bundle
 from edged.flow import Float64Array
 from edged.score.anomaly import AnomalyScorer, fit_anomaly
 from edged.score.choices import SCORINGS, chosen_specs
@@ -84,7 +84,7 @@ def main() -> None:
     parser.add_argument("--write", action="store_true", help="into edged/README.md")
     arguments = parser.parse_args()
     bundle = load_bundle(arguments.bundle)
-    cache = Cache(arguments.cache / bundle.digest[:12], product_vectors(bundle))
+    cache = Cache(arguments.cache / vectors_name(bundle), product_vectors(bundle))
     results = [
         result
         for seed in range(arguments.seeds)
@@ -95,6 +95,11 @@ def main() -> None:
     print(text)
     if arguments.write:
         write_between_marks(ROOT / "edged" / "README.md", text, MARKS)
+
+
+def vectors_name(bundle: Bundle) -> str:
+    """Of the directory that keeps vectors: other back ends do not change them, another network or front end does."""
+    return f"{bundle.manifest.files.get(MODEL_NAME, 'features')[:12]}-{bundle.manifest.features_digest[:12]}"
 
 
 def systems(bundle: Bundle) -> dict[str, tuple[RepresentationSpec, ...]]:

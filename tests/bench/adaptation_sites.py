@@ -96,11 +96,17 @@ def sites(root: Path, cache: Cache, n_synthetic: int, n_listened: int, seed: int
         n_synthetic: machines of the plant.
         n_listened: how many of these are listened to for minutes, to count false alarms.
     """
+    yield from real_sites(root, cache, seed)
+    passing = data.esc10_clips(root / "noise" / "esc10", folds="45")
+    for index, item in enumerate(tqdm(draw_plant(n_synthetic, SEED), desc="machines", disable=None)):
+        yield _synthetic_site(item, index, passing, cache, is_listened=index < n_listened)
+
+
+def real_sites(root: Path, cache: Cache, seed: int) -> Iterator[Site]:
+    """The real machines, shifted to a place of this seed."""
     passing = data.esc10_clips(root / "noise" / "esc10", folds="45")
     for number, real in enumerate(_real(root)):
         yield _real_site(*real, passing, cache, (seed, number))
-    for index, item in enumerate(tqdm(draw_plant(n_synthetic, SEED), desc="machines", disable=None)):
-        yield _synthetic_site(item, index, passing, cache, is_listened=index < n_listened)
 
 
 def _real(root: Path) -> Iterator[tuple[str, list[Float32Array], list[Float32Array], int, float, bool]]:
@@ -183,6 +189,27 @@ def _shifted(passing: Sequence[Float32Array], snr_db: float, seed: tuple[int, in
     return place
 
 
+def unseen_sites(
+    root: Path, cache: Cache, n_machines: int, seed: int, n_normal: tuple[int, int], n_broken: int
+) -> Iterator[Site]:
+    """Synthetic machines of another plant than the study's: what is decided on them was not fitted to it.
+
+    Args:
+        n_normal: clips of the source and of the target.
+        n_broken: clips of either domain.
+    """
+    passing = data.esc10_clips(root / "noise" / "esc10", folds="45")
+    for index, item in enumerate(tqdm(draw_plant(n_machines, seed), desc="machines", disable=None)):
+        sides = [
+            {
+                domain: _rendered(item, index, code, number, n, passing, cache, seed=seed)
+                for number, (domain, n) in enumerate(zip(_SETS, counts, strict=True))
+            }
+            for code, counts in enumerate((n_normal, (n_broken, n_broken)))
+        ]
+        yield Site(f"{item.kind} {index}", "synthetic", *sides, 0, paired=False, n_splits=1, listened={})
+
+
 def _synthetic_site(
     item: PlantMachine, index: int, passing: Sequence[Float32Array], cache: Cache, is_listened: bool
 ) -> Site:
@@ -200,16 +227,16 @@ def _synthetic_site(
 
 def _rendered(
     item: PlantMachine, index: int, code: int, domain: int, n: int, passing: Sequence[Float32Array], cache: Cache,
-    duration_s: float = 10.0,
+    duration_s: float = 10.0, seed: int = SEED,
 ) -> list[Vectors]:  # fmt: skip
-    rng = np.random.default_rng((SEED, index, code, domain))
+    rng = np.random.default_rng((seed, index, code, domain))
     faults = [draw_fault(item, rng, (0.3, 0.9)) if code == 1 else None for _ in range(n)]
 
     def clips() -> list[Float32Array]:
-        seeds = [(SEED, index, code, domain, k) for k in range(n)]
+        seeds = [(seed, index, code, domain, k) for k in range(n)]
         return [
-            render_clip(item, seed, domain=domain, fault=fault, noises=passing, duration_s=duration_s)
-            for seed, fault in zip(seeds, faults, strict=True)
+            render_clip(item, own, domain=domain, fault=fault, noises=passing, duration_s=duration_s)
+            for own, fault in zip(seeds, faults, strict=True)
         ]
 
-    return cache.vectors(f"synthetic {SEED} {index} {code} {domain} {n} {duration_s}", clips)
+    return cache.vectors(f"synthetic {seed} {index} {code} {domain} {n} {duration_s}", clips)
