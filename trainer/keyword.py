@@ -9,21 +9,31 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import lightning as pl
 import numpy as np
+import torch
 from rich.progress import track
 
+from edged.assembly import open_bundle
 from edged.embed.bundle import Bundle
-from edged.errors import AudioError, UsageError
+from edged.errors import AudioError, BundleError, UsageError
 from edged.features.keyword import KeywordSpec
 from trainer.checkpoints import LAST_CHECKPOINT, load_network
 from trainer.data.alignment import align_words
-from trainer.data.speech_corpus import Material, ordinary_speech, read_material, write_shard
+from trainer.data.speech_corpus import (
+    Material,
+    babble_noises,
+    machine_noises,
+    ordinary_speech,
+    read_material,
+    write_shard,
+)
 from trainer.data.speech_crops import diphone_classes, load_shards
+from trainer.data.speech_scene import NoiseRange
 from trainer.files import storage, write_whole
 from trainer.keyword_batches import CropDataset, keyword_loader
 from trainer.keyword_bundle import Decision, embed_signal, write_keyword_bundle
@@ -33,8 +43,10 @@ from trainer.losses.running_speech import RunningSpeechObjective
 from trainer.models.speech_trunk import SpeechTrunk
 from trainer.run_directory import RunDirectory
 from trainer.training import fit
+from trainer.warm_start import trunk_of_bundle
 
 ALIGNED_SHARE = 0.66
+STATISTICS_FRAMES, MAX_STATISTICS_CROPS = 224, 64
 STAGES = ("first", "second", "third")
 MADE_OF = "made_of.json"
 """What the shards beside it were made of."""
@@ -59,9 +71,11 @@ def train_keyword(options: KeywordTrainingOptions) -> Bundle:
 
 def train_general(options: KeywordTrainingOptions, recipe: GeneralRecipe) -> Bundle:
     """An embedder for words that come later."""
-    material = speech_material(options.data)
+    material = noisy_material(options, recipe)
     run = GeneralRun(options, recipe, KeywordSpec(), SpeechTrunk(recipe.width))
     shards = run.corpus("corpus", recipe.shards, material)
+    if options.start_from:
+        run = replace(run, network=started_network(options.start_from, run.spec, shards[0]))
     objective = run.objective(shards, len(material.classes))
     run.fit("first", recipe.first_epochs, shards, objective)
     if recipe.aligned_shards and material.clips and material.engines:
@@ -108,6 +122,31 @@ def speech_material(data: Path | None) -> Material:
     return material
 
 
+def noisy_material(options: KeywordTrainingOptions, recipe: GeneralRecipe) -> Material:
+    """What the corpus is made of, with the noises that the recipe adds to the recorded ones."""
+    material = speech_material(options.data)
+    rng = np.random.default_rng((options.seed, 5))
+    added = machine_noises(rng, recipe.machine_noises) + babble_noises(rng, material, recipe.babble_noises)
+    noise = NoiseRange(recipe.snr_db, recipe.noisy_share)
+    return replace(material, noises=[*material.noises, *added], noise=noise)
+
+
+def started_network(start_from: Path, spec: KeywordSpec, shard: Path) -> SpeechTrunk:
+    """The network of a bundle, with statistics of the sound it is to learn from.
+
+    Raises:
+        BundleError: another network or front end.
+    """
+    bundle = open_bundle(start_from)
+    if bundle.manifest.features_digest != spec.digest():
+        raise BundleError(f"{start_from}: its front end is not the trainer's", fix="start from scratch")
+    frames = np.asarray(load_shards([shard])[0]["frames"], dtype=np.float32)
+    crops = np.array_split(
+        frames[: len(frames) // STATISTICS_FRAMES * STATISTICS_FRAMES], len(frames) // STATISTICS_FRAMES
+    )
+    return trunk_of_bundle(bundle, torch.from_numpy(np.stack(crops[:MAX_STATISTICS_CROPS])))
+
+
 @dataclass(frozen=True)
 class GeneralRun:
     """One training of a general embedder."""
@@ -134,6 +173,8 @@ class GeneralRun:
         facts = {"seed": self.options.seed, "data": str(self.options.data), "engines": list(material.engines)}
         facts |= {"words": {word: len(clips) for word, clips in sorted(material.clips.items())}}
         facts |= {"noises": len(material.noises), "scenes_per_shard": self.recipe.scenes_per_shard}
+        if material.noise != NoiseRange():
+            facts |= {"noise": asdict(material.noise)}
         content, note = json.dumps(facts, indent=1).encode(), folder / MADE_OF
         is_same = note.read_bytes() == content if note.is_file() else self.options.resume
         for path in () if is_same else folder.glob("*.npz"):

@@ -17,6 +17,7 @@ from trainer.run_directory import CONFIG
 from trainer.training import TrainingSettings
 
 KINDS = ("general", "site")
+ADDED_FIELDS = frozenset({"ema_decay", "snr_db", "noisy_share", "machine_noises", "babble_noises"})
 
 
 class _Recipe(BaseModel):
@@ -48,6 +49,8 @@ class GeneralRecipe(_Recipe):
         restart_epochs: more of them on both, with warm-up and decay once more, at half the learning rate.
         reversed_share: of crops that are played backwards.
         diphones: how many of the most frequent pairs of phones are classes.
+        snr_db: range of the signal-to-noise ratio of noisy scenes, `noisy_share` of all.
+        machine_noises, babble_noises: clips of synthetic machines and of many voices at once among the noises.
     """
 
     kind: Literal["general"] = "general"
@@ -61,6 +64,10 @@ class GeneralRecipe(_Recipe):
     restart_epochs: int = Field(default=0, ge=0)
     reversed_share: float = Field(default=0.125, ge=0.0, le=1.0)
     diphones: int = Field(default=900, ge=1)
+    snr_db: tuple[float, float] = (0.0, 30.0)
+    noisy_share: float = Field(default=0.75, ge=0.0, le=1.0)
+    machine_noises: int = Field(default=0, ge=0)
+    babble_noises: int = Field(default=0, ge=0)
 
 
 class SiteRecipe(_Recipe):
@@ -93,6 +100,7 @@ class KeywordTrainingOptions:
         out: directory of the bundle.
         run_directory: corpus, checkpoints and metrics.
         data: data pack of recordings for a general embedder; None = synthetic speech alone.
+        start_from: bundle whose network is trained further; None = from scratch.
         shots: folder with a folder of clips per word, for an embedder of one site.
         background: folder of recordings without these words, for an embedder of one site.
         card: text of the bundle's card.
@@ -103,6 +111,7 @@ class KeywordTrainingOptions:
     recipe: KeywordRecipe
     run_directory: Path
     data: Path | None = None
+    start_from: Path | None = None
     shots: Path | None = None
     background: Path | None = None
     seed: int = 0
@@ -116,9 +125,13 @@ class KeywordTrainingOptions:
         """What results depend on, for the run directory."""
         sources = {"data": self.data, "shots": self.shots, "background": self.background}
         paths = {name: str(path) if path else None for name, path in sources.items()}
+        if self.start_from:
+            paths["start_from"] = str(self.start_from)
         fields = self.recipe.model_dump(mode="json")
-        if not self.recipe.ema_decay:
-            fields.pop("ema_decay")  # runs that began before there was such a field go on
+        defaults = type(self.recipe)().model_dump(mode="json")
+        for name in ADDED_FIELDS & fields.keys():
+            if fields[name] == defaults[name]:
+                fields.pop(name)  # runs that began before there was such a field go on
         return {"recipe": fields, "seed": self.seed, **paths}
 
     def require_used_sources(self) -> None:

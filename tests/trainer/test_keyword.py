@@ -10,15 +10,16 @@ import torch
 
 from edged.embed.bundle import load_bundle
 from edged.embed.onnx import OnnxEmbedder
-from edged.errors import AudioError, ConfigError, UsageError
+from edged.errors import AudioError, BundleError, ConfigError, UsageError
 from edged.features.keyword import KeywordSpec
 from edged.pipeline import embed_signal
-from trainer.data.speech_corpus import write_shard
+from trainer.data.speech_corpus import babble_noises, machine_noises, write_shard
 from trainer.data.speech_synth import available_engines
 from trainer.evaluate.spotting import Spoken, Spotted, at_limit, best_f1, matched, operating_points
 from trainer.interruption import TrainingStopped
-from trainer.keyword import STAGES, GeneralRun, export_general, speech_material, train_keyword
+from trainer.keyword import STAGES, GeneralRun, export_general, speech_material, started_network, train_keyword
 from trainer.keyword_batches import CropDataset
+from trainer.keyword_bundle import Decision, write_keyword_bundle
 from trainer.keyword_bundle import embed_signal as embed_in_torch
 from trainer.keyword_recipe import GeneralRecipe, KeywordTrainingOptions, SiteRecipe, load_recipe
 from trainer.keyword_site import background_rows
@@ -219,6 +220,42 @@ def test_the_moving_average_is_exported_where_the_recipe_asks_for_it(tmp_path):
 def test_runs_that_began_without_an_average_go_on(tmp_path):
     assert "ema_decay" not in options_of(tmp_path, TINY).config()["recipe"]
     assert load_recipe("keyword").ema_decay == load_recipe("keyword-thesis").ema_decay == 0.0
+
+
+@NEEDS_SPEECH
+def test_a_training_may_start_from_a_bundle(tmp_path):
+    scratch = train_keyword(options_of(tmp_path / "scratch", TINY))
+    noisy = TINY.model_copy(
+        update={"snr_db": (-5.0, 0.0), "machine_noises": 2, "babble_noises": 1, "learning_rate": 1e-9}
+    )
+    options = options_of(tmp_path / "further", noisy, start_from=scratch.directory)
+    signal = (RNG.standard_normal(20_000) * 0.05).astype(np.float32)
+    rows = [
+        np.concatenate([e.vectors["speech"] for e in embed_signal(signal, bundle, OnnxEmbedder(bundle))])
+        for bundle in (scratch, train_keyword(options))
+    ]
+    similarity = np.sum(rows[0] * rows[1], axis=1)
+    assert np.median(similarity) > 0.9  # statistics of other sound, but the weights that were there
+
+
+def test_a_training_starts_only_from_a_network_like_its_own(tmp_path, site):
+    bundle = write_keyword_bundle(
+        tmp_path / "other", TemporalResNet(crop=(16, 16), width=4).eval(),
+        KeywordSpec(context_left_frames=16, context_right_frames=16), np.eye(128, dtype=np.float32),
+        bundle_id="t", version="1", decision=Decision(), training={}, card="",
+    )  # fmt: skip
+    with pytest.raises(BundleError, match="front end"):
+        started_network(bundle.directory, KeywordSpec(), tmp_path / "shard.npz")
+
+
+@pytest.mark.parametrize("n_clips", [0, 3])
+def test_noises_of_machines_and_of_many_voices(n_clips):
+    machines = machine_noises(np.random.default_rng(0), n_clips)
+    voices = babble_noises(np.random.default_rng(0), speech_material(None), n_clips)
+    assert len(machines) == n_clips
+    for noise in (*machines, *voices):
+        assert np.isfinite(noise).all()
+        assert 0.001 < float(np.std(noise)) < 0.5
 
 
 def test_exporting_needs_a_checkpoint_of_a_general_run(tmp_path):

@@ -33,6 +33,9 @@ def keyword(
     data: Annotated[
         Path | None, typer.Option("--data", help="Recorded words and noises for a general embedder (data pack layout).")
     ] = None,
+    start_from: Annotated[
+        Path | None, typer.Option("--start-from", help="A bundle whose network is trained further, not from scratch.")
+    ] = None,
     recipe: Annotated[
         str | None,
         typer.Option("--recipe", help="Of trainer/recipes, or a YAML file [keyword; with --shots keyword-thesis]."),
@@ -60,6 +63,7 @@ def keyword(
         recipe=load_recipe(name, **({} if epochs is None else {"max_epochs": epochs})),
         run_directory=run_directory(run, place),
         data=data,
+        start_from=start_from,
         shots=shots,
         background=background,
         seed=seed,

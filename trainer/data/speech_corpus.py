@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +11,17 @@ import numpy as np
 from edged.features.keyword import KeywordFrames, KeywordSpec
 from edged.flow import SAMPLE_RATE_HZ, Float32Array
 from trainer.data.keywords import WordClip, read_audio, read_indexed_clips, read_speech_commands
-from trainer.data.speech_scene import Scene, degraded, frame_labels, joined_words, noise_scene, sped_up, synthetic_scene
+from trainer.data.machine_synth import draw_plant, render_clip
+from trainer.data.speech_scene import (
+    NoiseRange,
+    Scene,
+    degraded,
+    frame_labels,
+    joined_words,
+    noise_scene,
+    sped_up,
+    synthetic_scene,
+)
 from trainer.data.speech_synth import Utterance, available_engines
 from trainer.data.words import random_sentence
 from trainer.files import storage
@@ -30,6 +40,7 @@ class Material:
     clips: Mapping[str, Sequence[WordClip]]
     engines: Mapping[str, Callable[[np.random.Generator, str], Utterance]]
     recorded_share: float = 0.26
+    noise: NoiseRange = field(default_factory=NoiseRange)
 
     @property
     def classes(self) -> dict[str, int]:
@@ -72,7 +83,25 @@ def random_scene(rng: np.random.Generator, material: Material) -> Scene:
         engine = "flite" if "flite" in material.engines and rng.random() < 0.4 else next(iter(material.engines))
         text = random_sentence(rng, int(rng.integers(4, 9)))
         scene = sped_up(synthetic_scene(material.engines[engine](rng, text)), float(rng.uniform(0.87, 1.18)))
-    return degraded(rng, scene, material.noises)
+    return degraded(rng, scene, material.noises, material.noise)
+
+
+def machine_noises(rng: np.random.Generator, n_clips: int) -> list[Float32Array]:
+    """Ten seconds each of a healthy synthetic machine: where edged listens, machines run."""
+    plant = draw_plant(n_clips, int(rng.integers(2**31)))
+    return [render_clip(machine, (int(rng.integers(2**31)), index)) for index, machine in enumerate(plant)]
+
+
+def babble_noises(rng: np.random.Generator, material: Material, n_clips: int) -> list[Float32Array]:
+    """Five voices at once, about eight seconds each; empty without a synthesiser."""
+    engines = list(material.engines.values())
+    clips = []
+    for _ in range(n_clips if engines else 0):
+        voices = [engines[int(rng.integers(len(engines)))](rng, random_sentence(rng, 14)).samples for _ in range(5)]
+        length = max(map(len, voices))
+        levelled = [np.resize(v, length) / max(float(np.std(v)), 1e-6) for v in voices]
+        clips.append((0.02 * np.sum(levelled, axis=0)).astype(np.float32))
+    return clips
 
 
 def write_shard(path: Path, rng: np.random.Generator, material: Material, spec: KeywordSpec, n_scenes: int) -> int:

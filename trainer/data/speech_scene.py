@@ -24,6 +24,14 @@ NO_POSITION = 255
 
 
 @dataclass(frozen=True)
+class NoiseRange:
+    """How noisy scenes are: `share` of them at a random signal-to-noise ratio, the others nearly clean."""
+
+    snr_db: tuple[float, float] = (0.0, 30.0)
+    share: float = 0.75
+
+
+@dataclass(frozen=True)
 class Scene:
     """A few seconds of sound and what is said in it.
 
@@ -117,15 +125,15 @@ def sped_up(scene: Scene, factor: float) -> Scene:
     )
 
 
-def degraded(rng: np.random.Generator, scene: Scene, recordings: Sequence[Float32Array]) -> Scene:
+def degraded(rng: np.random.Generator, scene: Scene, recordings: Sequence[Float32Array], noise: NoiseRange) -> Scene:
     """The scene through a random room, in random noise, over a random channel, at a random level."""
     samples = scene.samples
     if rng.random() < 0.5:
         samples = in_random_room(rng, samples)
     if rng.random() < 0.7:
         samples = random_equaliser(rng, samples)
-    noise_db = float(rng.uniform(0.0, 30.0))
-    if rng.random() < 0.75:
+    noise_db = float(rng.uniform(*noise.snr_db))
+    if rng.random() < noise.share:
         samples = mix_at_snr(samples, random_noise(rng, recordings, len(samples)), noise_db)
     else:
         samples = mix_at_snr(samples, coloured_noise(rng, len(samples), 1.0), float(rng.uniform(35.0, 60.0)))
