@@ -42,6 +42,7 @@ from edged.flow import (
 from edged.frontend import anomaly_spec, front_end, keyword_spec
 from edged.references.anomaly import AnomalyBank
 from edged.references.finding import Rule, enrolment_threshold
+from edged.references.fitting import advice as fitting_advice
 from edged.references.keyword import KeywordBank
 from edged.references.thresholds import FoundThresholds, ThresholdChoice, threshold_settings
 from edged.score.choices import scoring_text
@@ -180,10 +181,12 @@ class AnomalyMonitor(_FrontHalf):
 
     @property
     def advice(self) -> str:
-        """To refit, where the references were fitted by other back ends than the configuration names."""
+        """To refit, where the references were fitted by other back ends than configuration or bundle now name."""
         bank, settings = self._bank, self._settings
-        if bank is None or bank.scoring == settings.scoring:
+        if bank is None:
             return ""
+        if bank.scoring == settings.scoring:
+            return fitting_advice(bank.fitted_by, self.bundle, bank.scoring, self.stream)
         used, wanted = scoring_text(bank.scoring), scoring_text(settings.scoring)
         fix = f"`edged references refit --stream {self.stream}` applies it"
         return f"fitted by scoring '{used}', which stays in use; the configuration says '{wanted}': {fix}"

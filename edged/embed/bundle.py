@@ -122,6 +122,22 @@ class Bundle:
         return f"{self.manifest.id}@{self.manifest.version}:{self.digest[:12]}"
 
     @property
+    def vectors_digest(self) -> str:
+        """sha256 of everything that vectors depend on: front end, network, and which of their outputs are taken.
+
+        Back ends, weights, thresholds, calibration and the card may change without it: references that were embedded by
+        one bundle are of use to every other with the same digest.
+        """
+        manifest = self.manifest
+        facts = {
+            "kind": manifest.kind,
+            "features": manifest.features_digest,
+            "model": manifest.files.get(MODEL_NAME) if manifest.model else None,
+            "representations": sorted([spec.name, spec.source, spec.dim] for spec in manifest.representations),
+        }
+        return hashlib.sha256(json.dumps(facts, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
+
+    @property
     def model_path(self) -> Path | None:
         """The ONNX file, or None for a bundle that scores features alone."""
         return self.directory / MODEL_NAME if self.manifest.model else None

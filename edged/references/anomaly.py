@@ -23,6 +23,7 @@ from edged.references.bank import (
     records_of_facts,
 )
 from edged.references.clips import Clip
+from edged.references.fitting import UNKNOWN, FittedBy
 from edged.references.joint import JointSpace
 from edged.references.labelled import LabelledAnomaly, labelled_of_store, labelled_to_store, separation
 from edged.references.reduction import Reduction, reduced
@@ -54,6 +55,7 @@ class AnomalyBank:
         labelled: sounds that are anomalies, whatever else resembles them.
         ceiling: no threshold may lie above this, or a labelled anomaly would pass; None = none is known.
         inseparable: events whose labelled anomaly cannot be told from normal sound, so that no threshold respects it.
+        fitted_by: bundle and back ends of the scorer.
         reduction: which clips were given up when this version was made; not stored.
     """
 
@@ -66,6 +68,7 @@ class AnomalyBank:
     labelled: tuple[LabelledAnomaly, ...] = ()
     ceiling: float | None = None
     inseparable: tuple[str, ...] = ()
+    fitted_by: FittedBy = UNKNOWN
     reduction: Reduction | None = None
 
     @property
@@ -117,8 +120,10 @@ def fitted_bank(
     Raises:
         ConfigError: the scoring does not fit the bundle.
     """
-    scorer = fit_anomaly(chosen_specs(bundle.manifest.representations, scoring), references)
-    return labelled_bank(bundle, AnomalyBank(0, clips, references, scorer, 0.0, scoring), labelled)
+    specs = chosen_specs(bundle.manifest.representations, scoring)
+    scorer = fit_anomaly(specs, references)
+    fitted = AnomalyBank(0, clips, references, scorer, 0.0, scoring, fitted_by=FittedBy.of(bundle, specs))
+    return labelled_bank(bundle, fitted, labelled)
 
 
 def labelled_bank(bundle: Bundle, bank: AnomalyBank, labelled: tuple[LabelledAnomaly, ...]) -> AnomalyBank:
@@ -155,6 +160,8 @@ def bank_to_store(bank: AnomalyBank, bundle: Bundle) -> tuple[dict[str, Any], di
         "domains": list(first.domains),
         "threshold": bank.threshold,
         "scoring": bank.scoring,
+        "fitted_with": bank.fitted_by.bundle,
+        "backends": [dict(backend) for backend in bank.fitted_by.backends],
         "labelled": labelled,
         "ceiling": bank.ceiling,
         "inseparable": list(bank.inseparable),
@@ -185,7 +192,7 @@ def bank_of_store(stored: StoredBank, bundle: Bundle) -> AnomalyBank:
     return AnomalyBank(
         stored.version, records, references, scorer, float(facts["threshold"]), facts.get("scoring", DEFAULT),
         labelled_of_store(facts.get("labelled", ()), stored.arrays), facts.get("ceiling"),
-        tuple(facts.get("inseparable", ())),
+        tuple(facts.get("inseparable", ())), FittedBy.of_facts(facts, scorer),
     )  # fmt: skip
 
 

@@ -12,6 +12,12 @@ from edged.errors import EnrolmentError, StateError
 from edged.flow import Embedding, InputRange
 from edged.references.clips import Clip
 
+_VECTORS_OF_OLD = {
+    "1e494af2e0b568e087c8fc4a8617dc181042e0ffd2d59d15214565903abc8ff9":  # edged-anomaly 1.1.0
+        "a8c9053d1a3501a00d9cc82ee2db92d2a68672c7ea7bc39db91f8b2746391d48",
+}  # fmt: skip
+"""Digest of a bundle -> of its vectors, for banks that were made before banks remembered the latter."""
+
 
 @dataclass(frozen=True)
 class ClipRecord:
@@ -60,18 +66,23 @@ def fresh_clips(
 
 def bundle_facts(bundle: Bundle) -> dict[str, str]:
     """What a bank must remember of its bundle: embeddings of another model mean nothing to it."""
-    return {"bundle": bundle.label, "bundle_digest": bundle.digest}
+    return {"bundle": bundle.label, "bundle_digest": bundle.digest, "vectors_digest": bundle.vectors_digest}
 
 
 def check_same_bundle(facts: Mapping[str, Any], bundle: Bundle, what: str) -> None:
-    """Refuse references that another bundle made.
+    """Refuse references whose embeddings are not those of the bundle in use.
+
+    A bundle that only scores, decides or describes itself differently serves what an earlier one embedded.
 
     Raises:
-        StateError: the bank belongs to another bundle.
+        StateError: the bank belongs to a bundle with another network or front end.
     """
-    if facts.get("bundle_digest") != bundle.digest:
+    digest = facts.get("bundle_digest")
+    vectors = facts.get("vectors_digest", _VECTORS_OF_OLD.get(str(digest)))
+    if bundle.vectors_digest != vectors and bundle.digest != digest:
         raise StateError(
-            f"{what}: enrolled with bundle {facts.get('bundle')}, but {bundle.label} is in use",
+            f"{what}: enrolled with bundle {facts.get('bundle')}; the network or front end of {bundle.label}, which is "
+            "in use, is another",
             fix="name the old bundle in the configuration, or forget this bank with `edged references remove` and "
             "enrol the clips again",
         )

@@ -119,7 +119,7 @@ class AnomalyScorer:
         """Everything fitted, for storage; `from_arrays` needs nothing else."""
         arrays: dict[str, NDArray[np.generic]] = {
             "names": np.array([part.name for part in self.parts]),
-            "backends": np.array([_backend_name(part.backend) for part in self.parts]),
+            "backends": np.array([backend_name(part.backend) for part in self.parts]),
             "parts": np.array([[part.weight, part.centre, part.spread] for part in self.parts]),
             "domains": np.array(self.domains),
             "normal_scores": self.normal_scores,
@@ -228,5 +228,6 @@ def _row(vectors: Mapping[str, Float32Array], name: str) -> Float32Array:
     return vector[np.newaxis, :]
 
 
-def _backend_name(backend: Backend) -> str:
+def backend_name(backend: Backend) -> str:
+    """As bundles name it."""
     return next(name for name, kind in BACKENDS.items() if isinstance(backend, kind))

@@ -16,7 +16,7 @@ def test_the_daemon_runs_on_and_says_which_references_it_cannot_use(plant, norma
         plant.call("enroll", "--clips", str(normal_clips), "--stream", stream)
     with BankStore(plant.config.state_path) as store:
         stored = store.load_active("fan", "anomaly")
-        facts = dict(stored.facts) | {"bundle_digest": "0" * 64}
+        facts = dict(stored.facts) | {"bundle_digest": "0" * 64, "vectors_digest": "0" * 64}
         store.commit("fan", "anomaly", facts, stored.arrays, reason="another bundle", based_on=1)
     plant.settings["exit_when_done"] = True
     done = plant.run("run")

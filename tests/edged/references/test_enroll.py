@@ -138,7 +138,7 @@ def test_a_bank_of_another_bundle_is_refused(assembly, store):
     enroll_domain(assembly, store, "fan", machine_clips(range(3)))
     stored = store.load_active("fan", "anomaly")
     assert stored is not None
-    facts = dict(stored.facts) | {"bundle_digest": "0" * 64}
+    facts = dict(stored.facts) | {"bundle_digest": "0" * 64, "vectors_digest": "0" * 64}
     store.commit("fan", "anomaly", facts, stored.arrays, reason="test", based_on=1)
     with pytest.raises(StateError, match=r"enrolled with bundle .* `edged references remove`"):
         assembly.bank(store, "fan", "anomaly")
