@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from edged.flow import Float32Array, Float64Array
 from edged.score.dtw import DtwTrace, Int64Array, StreamingDtw, unit_rows
+from edged.score.words import WordGroups
 
 BACKGROUND_WINDOW_FRAMES = 60
 _TEMPLATE, _ORDINARY, _LIMIT = "template/", "ordinary", "limit"
@@ -80,16 +81,8 @@ class KeywordModel:
         Returns:
             normalised distances float64 (n_frames, n_words), and the first frames int64 of the best template's paths.
         """
-        n_frames = len(trace.distances)
-        distances = np.empty((n_frames, len(self.words)))
-        starts = np.empty((n_frames, len(self.words)), dtype=np.int64)
-        for word, ordinary in enumerate(self.ordinary):
-            mine = np.flatnonzero(self.word_of_template == word)
-            columns = trace.distances[:, mine]  # (n_frames, n_templates of this word)
-            best = columns.argmin(axis=1)
-            distances[:, word] = np.sort(columns, axis=1)[:, : combined_count(len(mine))].mean(axis=1) / ordinary
-            starts[:, word] = trace.starts[np.arange(n_frames), mine[best]]
-        return distances, starts
+        distances, starts = WordGroups.of(self.word_of_template, len(self.words)).combine(trace)
+        return distances / self.ordinary, starts
 
     def to_arrays(self) -> dict[str, NDArray[Any]]:
         """Everything but the words, for the store."""
@@ -117,12 +110,3 @@ class KeywordModel:
         windows = np.array_split(distances, max(1, len(distances) // BACKGROUND_WINDOW_FRAMES))
         ordinary = np.median(np.stack([window.min(axis=0) for window in windows]), axis=0)
         return np.where(np.isfinite(ordinary), np.maximum(ordinary, 1e-3), 1.0)
-
-
-def combined_count(n_templates: int) -> int:
-    """How many of a word's best templates are averaged.
-
-    >>> [combined_count(n) for n in (1, 2, 3, 5, 10)]
-    [1, 1, 2, 3, 6]
-    """
-    return max(1, round(0.6 * n_templates))
