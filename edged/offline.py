@@ -91,14 +91,23 @@ def judge_file(
 
 
 def clip_score(path: Path, judgement: Judgement) -> float:
-    """One anomaly score for a clip: the mean over its segments.
+    """One anomaly score for a clip: the mean over those of its segments whose input was sound.
 
     Raises:
-        AudioError: there is nothing in it to score.
+        AudioError: there is nothing in it to score, or no segment could be judged.
     """
     if not judgement.scored:
         raise AudioError(f"{path}: holds no samples that could be scored", fix="record or convert it again")
-    return float(np.mean([scored.anomaly_score for scored in judgement.scored]))
+    judged_scores = [scored.anomaly_score for scored in judgement.scored if scored.is_judged]
+    if not judged_scores:
+        states = ", ".join(dict.fromkeys(scored.input for scored in judgement.scored))
+        raise AudioError(f"{path}: none of it can be judged: {states}", fix="check the microphone and record it again")
+    return float(np.mean(judged_scores))
+
+
+def left_out(judgement: Judgement) -> int:
+    """How many segments a clip's score passes over, because their input was no sound."""
+    return sum(not scored.is_judged for scored in judgement.scored)
 
 
 def score_fields(path: Path, scored: Scored) -> dict[str, Any]:

@@ -26,7 +26,7 @@ def score(
     ] = False,
     scores: Annotated[bool, typer.Option("--scores", help="The anomaly score of every segment.")] = False,
     clip: Annotated[
-        bool, typer.Option("--clip", help="One anomaly score per file: the mean over its segments.")
+        bool, typer.Option("--clip", help="One anomaly score per file: the mean over its segments of sound input.")
     ] = False,
     all_matches: Annotated[
         bool, typer.Option("--all-matches", help="Every keyword candidate below a loose distance.")
@@ -97,7 +97,7 @@ def _judged(
     path: Path, monitor: Any, assembly: Any, store: Any, mode: str, channel: int | None
 ) -> list[dict[str, Any]]:
     from edged.capture.files import channel_count
-    from edged.offline import clip_score, event_fields, judge_file, score_fields
+    from edged.offline import clip_score, event_fields, judge_file, left_out, score_fields
 
     n_channels = channel_count(path)
     if channel is None:
@@ -109,7 +109,10 @@ def _judged(
         reference = None
     judgement = judge_file(path, monitor, assembly, channel=channel, reference=reference)
     if mode == "clip":
-        return [{"file": str(path), "score": clip_score(path, judgement)}]
+        found = clip_score(path, judgement)
+        if n_left_out := left_out(judgement):
+            note(f"edged: {path}: {n_left_out} of {len(judgement.scored)} segments left out: their input is no sound")
+        return [{"file": str(path), "score": found}]
     if mode == "scores":
         return [score_fields(path, scored) for scored in judgement.scored]
     return [event_fields(path, judgement.monitor, detection) for detection in judgement.detections]

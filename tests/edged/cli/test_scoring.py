@@ -1,0 +1,43 @@
+"""`edged score --clip` speaks of the machine, never of an input that was dead meanwhile."""
+
+import json
+
+import numpy as np
+import pytest
+import soundfile as sf
+
+from tests.fakes.commandline import edged  # noqa: F401 - a fixture
+from tests.fakes.sounds import RATE_HZ, machine
+
+
+@pytest.fixture
+def enrolled(edged, tmp_path):  # noqa: F811
+    (tmp_path / "normal").mkdir()
+    for seed in range(6):
+        sf.write(tmp_path / "normal" / f"{seed}.wav", machine(10, seed), RATE_HZ)
+    state = tmp_path / "state"
+    assert edged("enroll", "--clips", tmp_path / "normal", "--stream", "new", "--state", state).code == 0
+    return state
+
+
+def test_segments_without_sound_are_left_out_of_a_clips_score(edged, enrolled, tmp_path):  # noqa: F811
+    # they were averaged in: half a minute of a pulled plug made a sound machine look broken
+    sound = machine(20, 50)
+    sf.write(tmp_path / "torn.wav", np.concatenate([sound, np.zeros(10 * RATE_HZ, np.float32)]), RATE_HZ)
+    torn = edged("score", "--clip", "--jsonl", tmp_path / "torn.wav", "--state", enrolled)
+    assert torn.code == 0
+    segments = edged("score", "--scores", "--jsonl", tmp_path / "torn.wav", "--state", enrolled).lines
+    live, dead = ([s["score"] for s in segments if (s["input"] == "ok") == is_live] for is_live in (True, False))
+    assert live
+    assert dead
+    assert json.loads(torn.out)["score"] == pytest.approx(np.mean(live))
+    assert f"{len(dead)} of {len(segments)} segments left out" in torn.err
+
+
+def test_a_clip_of_which_nothing_can_be_judged_is_refused_by_its_reason(edged, enrolled, tmp_path):  # noqa: F811
+    sf.write(tmp_path / "dead.wav", np.full(12 * RATE_HZ, 0.01, np.float32), RATE_HZ)
+    sf.write(tmp_path / "well.wav", machine(10, 51), RATE_HZ)
+    result = edged("score", "--clip", "--jsonl", tmp_path / "dead.wav", tmp_path / "well.wav", "--state", enrolled)
+    assert result.code == 1
+    assert "dead.wav: none of it can be judged: flat" in result.err
+    assert [line["file"] for line in result.lines] == [str(tmp_path / "well.wav")]
