@@ -257,6 +257,9 @@ def _enroll_directly(
     terms = Terms(request["dry_run"], request["force"])
     with progress_bar() as bar:
 
+        def read(items: Iterable[Any]) -> Iterable[Any]:
+            return bar.track(items, description="reading")
+
         def track(items: Iterable[Any]) -> Iterable[Any]:
             return bar.track(items, description="enrolling")
 
@@ -264,7 +267,9 @@ def _enroll_directly(
             events, domain = request["events"], request["domain"]
             return enroll_events(Assembly(settings), store, stream, events, domain=domain, terms=terms, track=track)
         chosen = {name: request[name] for name in ("domain", "keyword", "channel")}
-        return enroll_paths(Assembly(settings), store, str(stream), paths, **chosen, terms=terms, track=track)
+        return enroll_paths(
+            Assembly(settings), store, str(stream), paths, **chosen, terms=terms, track_reading=read, track=track
+        )
 
 
 def duration_s(text: str) -> float:

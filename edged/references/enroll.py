@@ -64,19 +64,21 @@ def enroll_paths(
     keyword: str | None = None,
     channel: int = 0,
     terms: Terms = ORDINARY,
+    track_reading: Track = iter,
     track: Track = iter,
 ) -> dict[str, Any]:
     """Enrol files and directories of clips; the report as JSON-serialisable facts.
 
     Args:
         keyword: the word that is spoken in them; None = normal sound of a machine.
+        track_reading: shows progress while every clip is read and examined; `track`: while they are embedded.
 
     Raises:
         EnrolmentError: a clip cannot be used, or the set is doubtful; nothing has changed.
         StateError: the database refused; nothing has changed.
     """
     limits = ANOMALY_CLIPS if keyword is None else KEYWORD_CLIPS
-    found = examined(find_audio(paths), limits, channel=channel)
+    found = examined(find_audio(paths), limits, channel=channel, track=track_reading)
     if keyword is None:
         report = enroll_domain(assembly, store, stream, found, domain=domain, terms=terms, track=track)
     else:
