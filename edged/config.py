@@ -237,7 +237,11 @@ class CaptureSettings(Settings):
 class EventsSettings(Settings):
     """The socket events are published on, and the journal."""
 
-    bind: str | None = Field(default=None, description="ZeroMQ endpoint; empty = `ipc://` in the runtime directory")
+    bind: str | None = Field(
+        default=None,
+        description="ZeroMQ endpoint: `tcp://` for other computers, beside the `ipc://` one in the runtime directory; "
+        "an `ipc://` one instead of it",
+    )
     heartbeat_s: float = Field(default=10.0, ge=0.1, le=3600.0, description="between heartbeats")
     send_high_water_mark: int = Field(default=1000, ge=10, le=1000000, description="messages waiting per subscriber")
     journal_max_events: int = Field(
@@ -264,7 +268,7 @@ class ClipsSettings(Settings):
 class ControlSettings(Settings):
     """The socket commands come in on."""
 
-    bind: str | None = Field(default=None, description="ZeroMQ endpoint; empty = `ipc://` in the runtime directory")
+    bind: str | None = Field(default=None, description="ZeroMQ endpoint, as for `events`")
     max_message_bytes: int = Field(default=1 << 20, ge=1024, le=1 << 28, description="larger requests are dropped")
 
 
@@ -272,7 +276,13 @@ class SecuritySettings(Settings):
     """CURVE; needed for every bind that other computers can reach."""
 
     server_secret_key: Path | None = Field(default=None, description="the daemon's CURVE key file, mode 0600")
-    allowed_clients: Path | None = Field(default=None, description="directory of the public keys that may connect")
+    allowed_clients: Path | None = Field(
+        default=None,
+        description="directory of the public keys that may listen; those in its folder `control` may control too",
+    )
+    max_connections: int = Field(
+        default=256, ge=4, le=4096, description="remote connections to a socket; more are cut at once"
+    )
 
 
 class MetricsSettings(Settings):
@@ -333,13 +343,26 @@ class Config(Settings):
 
     @property
     def events_endpoint(self) -> str:
-        """Where events are published."""
-        return self.events.bind or f"ipc://{self.runtime_path}/events.sock"
+        """Where events are published for this computer."""
+        return _local_endpoint(self.events.bind, self.runtime_path / "events.sock")
 
     @property
     def control_endpoint(self) -> str:
-        """Where commands are taken."""
-        return self.control.bind or f"ipc://{self.runtime_path}/control.sock"
+        """Where commands are taken from this computer."""
+        return _local_endpoint(self.control.bind, self.runtime_path / "control.sock")
+
+
+def _local_endpoint(bind: str | None, default: Path) -> str:
+    return bind if bind is not None and remote_endpoint(bind) is None else f"ipc://{default}"
+
+
+def remote_endpoint(bind: str | None) -> str | None:
+    """What is bound beside the local endpoint, if anything.
+
+    >>> remote_endpoint("tcp://0.0.0.0:9751"), remote_endpoint("ipc:///run/other.sock"), remote_endpoint(None)
+    ('tcp://0.0.0.0:9751', None, None)
+    """
+    return None if bind is None or bind.startswith("ipc://") else bind
 
 
 def default_state_dir() -> Path:

@@ -111,8 +111,8 @@ class Service:
             started.enter_context(only_daemon(self.config.state_path))
             self._build()
             self._warm_up()
-            guard = self._open_context(started)
-            self._make_threads(guard)
+            self.guard = self._open_context(started)
+            self._make_threads(self.guard)
 
             self.publisher.start()
             started.callback(self._stop_publisher)
@@ -303,8 +303,9 @@ class Service:
         Raises:
             ConfigError: it cannot be read; nothing is changed.
         """
-        changed = []
-        for name, settings in (self._reread() if self._reread else self.config).streams.items():
+        config = self._reread() if self._reread else self.config
+        changed = self.guard.reload()
+        for name, settings in config.streams.items():
             anomaly = settings.monitors.anomaly
             if anomaly and self.thresholds.use_settings(name, anomaly):
                 changed.append(f"{name}/threshold")
@@ -345,4 +346,5 @@ class Service:
                 "clips_saved": self.clips.saved,
                 "clips_lost": self.clips.lost,
             },
+            "security": self.guard.facts(),
         }

@@ -16,10 +16,12 @@ from typing import Any
 
 import zmq
 
-from edged.config import ControlSettings
+from edged.config import ControlSettings, remote_endpoint
 from edged.control.protocol import Request, failure, parse_request, request_id, success
 from edged.errors import ControlError, EdgedError
 from edged.security import SocketGuard
+from edged.security.counts import Refusal
+from edged.security.guard import user_of
 
 _log = logging.getLogger(__name__)
 
@@ -48,6 +50,7 @@ class ControlServer:
         long: Mapping[str, Verb],
     ) -> None:
         self._guard, self._endpoint, self._settings = guard, endpoint, settings
+        self._remote = remote_endpoint(settings.bind)
         self._quick, self._long = {"ping": lambda _: {}, **quick}, dict(long)
         self._jobs = ThreadPoolExecutor(max_workers=1, thread_name_prefix="job")
         self._free_jobs = threading.BoundedSemaphore(MAX_JOBS)
@@ -103,10 +106,11 @@ class ControlServer:
 
     def _run(self) -> None:
         socket: zmq.Socket[bytes] = self._guard.context.socket(zmq.ROUTER)
-        socket.setsockopt(zmq.MAXMSGSIZE, self._settings.max_message_bytes)
+        # up to twice the limit the refusal is said and counted; what is larger is cut off by ZeroMQ before it is read
+        socket.setsockopt(zmq.MAXMSGSIZE, 2 * self._settings.max_message_bytes)
         socket.setsockopt(zmq.SNDHWM, _SEND_HIGH_WATER_MARK)
         try:
-            self._guard.bind(socket, self._endpoint)
+            self._guard.bind(socket, self._endpoint, remote=self._remote)
         except EdgedError as error:
             self._failure = error
             socket.close(linger=0)
@@ -128,7 +132,8 @@ class ControlServer:
             if self._wake_read in ready:
                 os.read(self._wake_read, 4096)
             if socket in ready:
-                self._take(socket.recv_multipart())
+                frames = socket.recv_multipart(copy=False)
+                self._take([frame.bytes for frame in frames], user_of(frames[-1]))
             while self._answers:
                 self._send(socket, self._answers.popleft())
 
@@ -138,18 +143,47 @@ class ControlServer:
         except zmq.Again:  # a peer that asks and does not read
             self.refused += 1
 
-    def _take(self, parts: list[bytes]) -> None:
+    def _take(self, parts: list[bytes], user: bytes | None = None) -> None:
+        """Answer a message.
+
+        Args:
+            user: public key of who sent it; None where none was asked for.
+        """
         *envelope, body = parts
         if not 1 <= len(envelope) <= 2:
-            self.refused += 1
+            self._refuse("requests_malformed")
             return
         try:
-            request = parse_request(body)
+            request = self._checked(body, user)
         except ControlError as error:
-            self.refused += 1
             self._answers.append([*envelope, failure(request_id(body), error)])
             return
         self._dispatch(envelope, request)
+
+    def _checked(self, body: bytes, user: bytes | None) -> Request:
+        """The request, if it is one that this peer may make.
+
+        Raises:
+            ControlError: it is not.
+        """
+        if len(body) > self._settings.max_message_bytes:
+            self._refuse("requests_too_large")
+            limit = f"control.max_message_bytes is {self._settings.max_message_bytes}"
+            raise ControlError(f"a request of {len(body)} bytes is too large", fix=limit)
+        try:
+            request = parse_request(body)
+        except ControlError:
+            self._refuse("requests_malformed")
+            raise
+        if not self._guard.may_ask(user, request.verb):
+            self._refuse("requests_forbidden")
+            fix = "on the device, `edged keys add NAME --control` makes one that may"
+            raise ControlError(f"'{request.verb}': this key may listen, not control", fix=fix)
+        return request
+
+    def _refuse(self, what: Refusal) -> None:
+        self.refused += 1
+        self._guard.refusals.count(what)
 
     def _dispatch(self, envelope: list[bytes], request: Request) -> None:
         if request.verb in self._quick:

@@ -13,7 +13,7 @@ from pathlib import Path
 import zmq
 
 from edged.clock import NS_PER_S, Clock, SystemClock, rfc3339
-from edged.config import EventsSettings
+from edged.config import EventsSettings, remote_endpoint
 from edged.errors import EdgedError, StateError
 from edged.events.journal import Journal
 from edged.events.schema import HeartbeatEvent, Journalled, Published
@@ -150,7 +150,7 @@ class Publisher:
         socket: zmq.Socket[bytes] = self._guard.context.socket(zmq.PUB)
         socket.setsockopt(zmq.SNDHWM, self._settings.send_high_water_mark)
         try:
-            self._guard.bind(socket, self._endpoint)
+            self._guard.bind(socket, self._endpoint, remote=remote_endpoint(self._settings.bind))
         except EdgedError:
             socket.close(linger=0)
             journal.close()
@@ -211,5 +211,6 @@ class Publisher:
             uptime_s=(self._clock.monotonic_ns() - self._started_ns) / NS_PER_S,
             dropped_telemetry=self.dropped_telemetry,
             unjournalled=len(self._unjournalled),
+            refused=self._guard.refused(),
             samples=self._samples(),
         )

@@ -182,6 +182,7 @@ class HeartbeatEvent(Published):
         last_seq: number of the last journalled event: who has seen less has missed something.
         samples: per stream and monitor, the sample accounting.
         dropped_telemetry: scores that found the queue full.
+        refused: connections and requests that were refused, by why.
     """
 
     kind: Literal["heartbeat"] = "heartbeat"
@@ -189,6 +190,7 @@ class HeartbeatEvent(Published):
     uptime_s: float = Field(ge=0)
     dropped_telemetry: int = Field(ge=0)
     unjournalled: int = Field(default=0, ge=0)
+    refused: dict[str, int] = Field(default_factory=dict)
     samples: dict[str, dict[str, dict[str, int]]] = Field(default_factory=dict)
 
     @property

@@ -84,7 +84,9 @@ def test_sockets_stand_in_the_runtime_directory(tmp_path):
     config = parsed(state_dir=str(tmp_path / "state"), runtime_dir=str(tmp_path / "run"))
     assert config.events_endpoint == f"ipc://{tmp_path}/run/events.sock"
     assert config.control_endpoint == f"ipc://{tmp_path}/run/control.sock"
-    assert parsed(events={"bind": "tcp://127.0.0.1:5555"}).events_endpoint == "tcp://127.0.0.1:5555"
+    assert parsed(events={"bind": "ipc:///run/x"}).events_endpoint == "ipc:///run/x"
+    for_others = parsed(runtime_dir=str(tmp_path), events={"bind": "tcp://127.0.0.1:5555"})
+    assert for_others.events_endpoint == f"ipc://{tmp_path}/events.sock"
 
 
 def test_sockets_stand_beside_a_state_of_ones_own(tmp_path):
