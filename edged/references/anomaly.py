@@ -37,6 +37,8 @@ MAX_ROWS = 2_000
 """Segments of a bank: some ten seconds of fitting on a small computer, 14 MB stored."""
 PIECE_SAMPLES = 640_000
 PIECES_PER_CLIP = 1000
+LEAST_CLIPS_APART = 3
+"""With so many clips in a domain each of them is left out whole."""
 _VECTORS, _SCORER = "vectors/", "scorer/"
 
 
@@ -46,8 +48,8 @@ class AnomalyBank:
 
     Attributes:
         version: of the stored bank; 0 before it is stored.
-        clips: every enrolled clip. `References.clips` number its pieces of 40 s, PIECES_PER_CLIP to a clip, so that a
-            single long recording can still be judged leaving one piece out.
+        clips: every enrolled clip. `References.clips` number its pieces of 40 s, PIECES_PER_CLIP to a clip; see
+            `left_out_together`.
         references: one set of vectors per representation of the bundle, rows aligned.
         scorer: fitted to them.
         threshold: anomaly score at which a segment counts as anomalous; never above `ceiling`.
@@ -121,9 +123,21 @@ def fitted_bank(
         ConfigError: the scoring does not fit the bundle.
     """
     specs = chosen_specs(bundle.manifest.representations, scoring)
-    scorer = fit_anomaly(specs, references)
+    scorer = fit_anomaly(specs, {name: left_out_together(set_) for name, set_ in references.items()})
     fitted = AnomalyBank(0, clips, references, scorer, 0.0, scoring, fitted_by=FittedBy.of(bundle, specs))
     return labelled_bank(bundle, fitted, labelled)
+
+
+def left_out_together(references: References) -> References:
+    """What is left out as one when the references judge each other: a whole clip, where its domain has three.
+
+    Two recordings of a machine differ by more than the pieces of one do, and the threshold has to bear that. Of one or
+    two long recordings only pieces can be left out.
+    """
+    domains, clips = references.domain_numbers, references.clips // PIECES_PER_CLIP
+    n_clips = np.array([len(set(clips[domains == domain].tolist())) for domain in range(domains.max() + 1)])
+    together = np.where(n_clips[domains] >= LEAST_CLIPS_APART, clips * PIECES_PER_CLIP, references.clips)
+    return References(references.vectors, references.domains, together.astype(np.int64))
 
 
 def labelled_bank(bundle: Bundle, bank: AnomalyBank, labelled: tuple[LabelledAnomaly, ...]) -> AnomalyBank:

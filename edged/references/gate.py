@@ -40,7 +40,7 @@ class JudgedClip:
     """A new clip as the gate sees it.
 
     Attributes:
-        score: leave-one-clip-out anomaly score (of a long clip by pieces of 40 s); None where it has no company, or was
+        score: leave-one-clip-out anomaly score (see `anomaly.left_out_together`); None where it has no company, or was
             not scored.
         verdict: ``ok``, ``doubtful``, ``refused``, ``copy`` (enrolled already, or twice in the set) or ``given up``
             (the bank is full and others cover it).

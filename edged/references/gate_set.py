@@ -71,7 +71,7 @@ def set_finding(bundle: Bundle, bank: AnomalyBank, fresh: Sequence[int]) -> SetF
     part, distance, stands_out = _smaller_part(bundle, bank, fresh)
     is_other = len(part) > 1 and distance > (1.0 if stands_out and len(part) > 2 else OTHER_KIND)
     other_kind = tuple(part) if is_other else ()
-    alone = part if len(part) <= N_SUSPECTS else []  # a long clip looks normal by its other pieces
+    alone = part if len(part) <= N_SUSPECTS else []  # of two clips, a long one looks normal by its other pieces
     suspects = dict.fromkeys([*alone, *sorted(scores, key=lambda clip: -scores[clip])[:N_SUSPECTS]])
     ratios = {clip: _distance_without(bundle, bank, [clip]) for clip in suspects if clip not in other_kind}
     outliers = {clip: ratio for clip, ratio in ratios.items() if ratio > OUTLIER}
@@ -80,7 +80,7 @@ def set_finding(bundle: Bundle, bank: AnomalyBank, fresh: Sequence[int]) -> SetF
 
 
 def left_out_scores(bank: AnomalyBank, clips: Sequence[int]) -> dict[int, float]:
-    """Mean leave-one-clip-out score of clips, as far as they have company; of long ones piece by piece of 40 s."""
+    """Mean leave-one-clip-out score of clips, as far as they have company (see `anomaly.left_out_together`)."""
     owner = clip_of_row(bank)
     scores = bank.scorer.normal_scores
     means = {clip: scores[(owner == clip) & np.isfinite(scores)] for clip in clips}

@@ -116,7 +116,7 @@ def test_a_long_clip_of_something_else_is_an_outlier_however_large_the_bank(quic
     wrong = clip_of_samples("wrong.wav", machine(90, 70, fault=True), ANOMALY_CLIPS)
     report = enroll_domain(quick, quick_store, "fan", [*long, wrong], terms=Terms(dry_run=True))
     assert [clip.name for clip in report.clips if clip.verdict == "doubtful"] == ["wrong.wav"]
-    assert [clip.name for clip in report.clips if clip.score == min(c.score for c in report.clips)] == ["wrong.wav"]
+    assert [clip.name for clip in report.clips if clip.score == max(c.score for c in report.clips)] == ["wrong.wav"]
 
 
 def test_overlap_of_the_same_sound_and_of_another(quick, quick_store):
