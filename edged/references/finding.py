@@ -9,6 +9,7 @@ segments in alarm never count as normal sound; only `edged feedback EVENT normal
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
@@ -19,12 +20,15 @@ from edged.config import AnomalySettings
 from edged.decide.budget import BudgetThreshold, FalseAlarmRate, Run, budget_threshold, expected_false_alarms
 from edged.decide.hysteresis import HysteresisSettings
 from edged.decide.normal import NormalScores
+from edged.decide.tail import gamma_quantile
 from edged.decide.thresholds import ALARM_SPREADS, alarm_threshold
 from edged.references.anomaly import AnomalyBank
 from edged.references.history import Stretch, joined
 from edged.references.thresholds import FoundThresholds
 
 MOST_RAISED = 3.0
+LEAST_ALONE = 10
+"""The tail of fewer scores says nothing: with 5 clips a band drawn from it held the true rate of six devices in ten."""
 
 Basis = Literal["configured", "enrolled clips", "counted", "extrapolated", "found earlier"]
 
@@ -51,7 +55,7 @@ class Finding:
     Attributes:
         threshold: anomaly score.
         basis: where it comes from.
-        rate: false alarms per day to be expected at it.
+        rate: false alarms per day to be expected at it; of too little heard its middle is NaN.
         needed_h: hours that have to be heard before the budget can be kept; None without a budget, or if it is, or if
             too many alarms were left out of what was heard.
         is_capped: the budget would need a higher one than is allowed.
@@ -95,7 +99,7 @@ def find(
         stretches: what the bank's version has heard, oldest first.
         own_threshold: the configured one, or that of the enrolled clips.
     """
-    material = _Material(basis_runs(bank, stretches, rule), settings.false_alarm_confidence, rule, _typical(bank))
+    material = material_of(bank, stretches, settings.false_alarm_confidence, rule)
     if settings.threshold is not None:
         return Finding(settings.threshold, "configured", material.expected(settings.threshold))
     budget = settings.false_alarms_per_day
@@ -118,25 +122,52 @@ def find(
 
 
 @dataclass(frozen=True)
-class _Material:
-    """Runs of normal scores, and how they are judged."""
+class Material:
+    """Runs of normal scores, and how they are judged.
+
+    Attributes:
+        runs: of the clips, and of what was heard.
+        n_alone: how many scores there are that do not overlap.
+    """
 
     runs: Sequence[Run]
+    n_alone: float
     confidence: float
     rule: Rule
     typical_score: float
 
     def expected(self, threshold: float) -> FalseAlarmRate:
-        return expected_false_alarms(
+        """False alarms at a threshold; of too few scores no more than the time without alarms tells."""
+        rate = expected_false_alarms(
             self.runs, self.rule.hop_s, self.rule.hysteresis, threshold,
             confidence=self.confidence, segment_s=self.rule.segment_s, typical_score=self.typical_score,
         )  # fmt: skip
+        is_quiet = all(run.scores.max() <= threshold for run in self.runs)  # else alarms were counted, and few suffice
+        if not rate.heard_h or self.n_alone >= LEAST_ALONE or not is_quiet:
+            return rate
+        silent = gamma_quantile(0.5, (1.0 + self.confidence) / 2.0) * 24.0 / rate.heard_h
+        high = max(silent, rate.high_per_day) if math.isfinite(rate.high_per_day) else silent
+        return replace(rate, per_day=math.nan, low_per_day=0.0, high_per_day=high)
 
     def for_budget(self, false_alarms_per_day: float) -> BudgetThreshold:
+        """The threshold that keeps a budget."""
         return budget_threshold(
             self.runs, self.rule.hop_s, self.rule.hysteresis, false_alarms_per_day,
             confidence=self.confidence, segment_s=self.rule.segment_s, typical_score=self.typical_score,
         )  # fmt: skip
+
+
+def material_of(bank: AnomalyBank, stretches: Sequence[Stretch], confidence: float, rule: Rule) -> Material:
+    """What is known of a bank's normal scores.
+
+    Args:
+        stretches: what the daemon heard and judged by this very scorer.
+    """
+    runs = basis_runs(bank, stretches, rule)
+    n_alone = float(len(runs))  # a clip, or piece of a long one, counts once
+    if stretches:
+        n_alone = sum((len(run.scores) - 1) * rule.hop_s + rule.segment_s for run in runs) / rule.segment_s
+    return Material(runs, n_alone, confidence, rule, _typical(bank))
 
 
 def _typical(bank: AnomalyBank) -> float:

@@ -13,7 +13,7 @@ from edged.references.history import MAX_STRETCH, Stretch
 SETTLING_SEGMENTS = 12
 """Left out after an alarm: half a minute in which what raised it fades."""
 MAX_WAITING = 200
-"""Stretches that may wait to be stored; older ones are given up and counted."""
+"""Stretches that may wait to be stored; older ones are given up, and their scores counted."""
 
 WallNs = Callable[[int], int]
 
@@ -23,6 +23,9 @@ class Recorder:
 
     Args:
         hop_samples: from one segment to the next.
+
+    Attributes:
+        given_up: scores that waited too long; for any thread.
     """
 
     def __init__(self, hop_samples: int) -> None:
@@ -90,6 +93,6 @@ class Recorder:
         continues = self._continues if self._scores else True
         stretch = Stretch(domain, self._started_ns, scores, ceiling, continues, ended_in_alarm)
         self._done.append((bank, stretch))
-        self.given_up += max(0, len(self._done) - MAX_WAITING)
+        self.given_up += sum(len(one.scores) for _, one in self._done[:-MAX_WAITING])
         del self._done[:-MAX_WAITING]
         self._scores, self._is_open = [], False

@@ -11,6 +11,7 @@ import itertools
 import logging
 import math
 import threading
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -72,6 +73,7 @@ class ThresholdKeeper:
         self._findings: dict[str, Finding] = {}
         self._found_for: dict[str, int] = {}
         self._announced: dict[str, tuple[object, ...]] = {}
+        self._lost: Counter[str] = Counter()
         self._is_history_failing = False
         self._condition = threading.Condition()
         self._is_due = True
@@ -116,9 +118,18 @@ class ThresholdKeeper:
         return True
 
     def status(self, stream: str) -> dict[str, Any] | None:
-        """For `edged status`: the threshold, its basis and its false alarms per day; None before the first look."""
+        """For `edged status`: the threshold, its basis and its false alarms per day; None before the first look.
+
+        And how many scores were lost to it, because they could not be stored; those that wait are none.
+        """
         finding, monitor = self._findings.get(stream), self._monitors.get(stream)
-        return None if finding is None or monitor is None else finding_facts(finding, monitor.settings)
+        if finding is None or monitor is None:
+            return None
+        return finding_facts(finding, monitor.settings) | {"lost_scores": self.lost_scores(stream)}
+
+    def lost_scores(self, stream: str) -> int:
+        """Scores of normal sound that never came into the history."""
+        return self._lost.get(stream, 0) + self._recorders[stream].given_up
 
     # -- the keeper's thread -------------------------------------------------------------------------------------------
 
@@ -142,11 +153,15 @@ class ThresholdKeeper:
         now_ns = self._clock.wall_ns()
         try:
             with ScoreHistory(self._state_dir) as history:
-                for name, taken in waiting.items():
+                while waiting:
+                    name, taken = next(iter(waiting.items()))
                     for bank, group in itertools.groupby(taken, key=lambda item: item[0]):
                         history.append(name, "anomaly", bank, [stretch for _, stretch in group], now_ns=now_ns)
+                    del waiting[name]
             self._is_history_failing = False
         except StateError as error:
+            for name, taken in waiting.items():
+                self._lost[name] += sum(len(stretch.scores) for _, stretch in taken)
             self._history_fails(error)
 
     def _history_fails(self, error: StateError) -> None:
@@ -241,9 +256,13 @@ def reason_of(finding: Finding, settings: AnomalySettings) -> str:
         )
         budget = f"{settings.false_alarms_per_day:g} false alarms per day"
         return f"{lacking}, for {budget}; the enrolled clips' own threshold stands"
+    confidence = f"with {settings.false_alarm_confidence:.0%} confidence"
+    if math.isnan(rate.per_day):
+        most = f"up to {rate.high_per_day:.2g} false alarms per day {confidence}"
+        return f"{most}: {rate.heard_h:.2g} hours say too little"
     text = (
         f"{rate.per_day:.2g} false alarms per day ({rate.low_per_day:.2g} to {rate.high_per_day:.2g} "
-        f"with {settings.false_alarm_confidence:.0%} confidence), {finding.basis} from {rate.heard_h:.3g} hours"
+        f"{confidence}), {finding.basis} from {rate.heard_h:.3g} hours"
     )
     capped = "; the budget would need a higher threshold than is allowed: enrol what it sounds like now"
     return text + (capped if finding.is_capped else "")

@@ -1,5 +1,6 @@
 """Which threshold is right: what it rests on, and how far it may go."""
 
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -19,6 +20,7 @@ from edged.references.finding import (
     find,
 )
 from edged.references.history import Stretch
+from edged.runtime.thresholds import reason_of
 from edged.score.references import References
 
 RULE = Rule(HysteresisSettings(update_every=0), 2.56, 10.0)
@@ -51,6 +53,19 @@ def test_clips_alone_support_no_budget_and_their_threshold_stands():
     assert finding.needed_h == pytest.approx(2.0, abs=0.1)
     assert finding.rate.heard_h == pytest.approx(10 * (10.0 + 2.56) / 3600)
     assert finding.found(1, BUDGET) is None
+
+
+def test_of_fewer_than_ten_clips_only_their_time_is_told():
+    few = bank(np.linspace(-1.0, 1.0, 10))
+    rate = find(few, [], AnomalySettings(threshold=5.0), RULE, 5.0).rate
+    assert np.isnan(rate.per_day)
+    assert (rate.low_per_day, rate.heard_h) == (0.0, pytest.approx(5 * 12.56 / 3600))
+    assert rate.high_per_day >= 1.92 * 24.0 / rate.heard_h  # of no alarm in so long, 95 % one-sided (Jeffreys)
+    counted = find(few, [], AnomalySettings(threshold=0.1), RULE, 5.0).rate
+    assert counted.per_day > 0.0  # alarms were heard, and few clips suffice to count them
+    used = replace(find(few, [], BUDGET, RULE, 5.0), basis="found earlier")
+    assert "say too little" in reason_of(used, BUDGET)
+    assert not np.isnan(find(bank(), [], AnomalySettings(), RULE, 5.0).rate.per_day)
 
 
 def test_a_day_heard_gives_a_threshold_for_the_budget():

@@ -107,4 +107,4 @@ def test_what_nobody_takes_is_bounded_and_counted(monkeypatch):
     taken = stream.taken()
     assert len(taken) == MAX_WAITING
     assert taken[-1][0] == [2.0 * (MAX_WAITING + 7) - 2, 2.0 * (MAX_WAITING + 7) - 1]
-    assert stream.recorder.given_up == 7
+    assert stream.recorder.given_up == 2 * 7

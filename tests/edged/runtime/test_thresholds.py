@@ -16,8 +16,10 @@ from edged.flow import Detection, Outcome, Scored
 from edged.pipeline import AnomalyMonitor
 from edged.references.anomaly import bank_to_store, fitted_bank
 from edged.references.bank import ClipRecord
+from edged.references.expectation import expected_alarms
 from edged.references.history import ScoreHistory
 from edged.references.store import BankStore
+from edged.runtime import recorder as recorder_module
 from edged.runtime import thresholds as module
 from edged.runtime.thresholds import ThresholdKeeper
 from edged.score.references import References
@@ -121,6 +123,42 @@ def test_too_little_heard_says_how_much_is_missing_once(site):
     assert facts["basis"] == "enrolled clips"
     assert facts["needed_h"] == pytest.approx(1.0 - 0.4, abs=0.05)
     assert facts["heard_h"] == pytest.approx(0.4, abs=0.01)
+
+
+def test_scores_that_are_lost_to_the_threshold_are_shown(site, monkeypatch):
+    # they were counted, and nobody was told
+    site.hear(0.2)
+    site.look()
+    assert site.keeper.status("pump")["lost_scores"] == 0
+    with monkeypatch.context() as patched:
+        patched.setattr(recorder_module, "MAX_WAITING", 2)
+        patched.setattr(recorder_module, "MAX_STRETCH", 10)
+        for _ in range(50):
+            site.segment(0.0)
+        assert site.keeper.lost_scores("pump") == 50 - 10 - 2 * 10  # ten wait in a stretch that goes on
+        patched.setattr(module.ScoreHistory, "append", _refused)
+        site.keeper._write()
+    assert site.keeper.lost_scores("pump") == 50
+    site.look()
+    assert site.keeper.status("pump")["lost_scores"] == 50
+
+
+def _refused(*_, **__):
+    raise StateError("disk full")
+
+
+def test_few_clips_promise_no_more_than_their_time_tells(site):
+    """The band of a status was narrower than that of the enrolment: a tail was drawn from a handful of scores."""
+    site.look()
+    assert site.keeper.status("pump")["false_alarms_per_day"]["expected"] is not None
+    few = enrolled(site.store, site.monitor.bundle, n=5)
+    site.monitor.use_bank(Assembly(site.config).bank(site.store, "pump", "anomaly"))
+    site.look()
+    rate = site.keeper.status("pump")["false_alarms_per_day"]
+    expected = expected_alarms(site.monitor, site.monitor.bank, site.monitor.threshold)
+    assert site.monitor.bank_version == few
+    assert (rate["expected"], rate["low"], rate["high"]) == (None, 0.0, expected.high_per_day)
+    assert rate["high"] >= 24.0 * 1.92 / (5 * 10.0 / 3600.0)  # of no alarm in so little time, 95 % one-sided (Jeffreys)
 
 
 def test_a_day_heard_moves_the_threshold_and_says_what_it_rests_on(site):
