@@ -10,7 +10,7 @@ import os
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,47}$")]
 SYSTEM_STATE_DIR = Path("/var/lib/edged")
@@ -245,7 +245,12 @@ class EventsSettings(Settings):
     heartbeat_s: float = Field(default=10.0, ge=0.1, le=3600.0, description="between heartbeats")
     send_high_water_mark: int = Field(default=1000, ge=10, le=1000000, description="messages waiting per subscriber")
     journal_max_events: int = Field(
-        default=100000, ge=100, le=100000000, description="older events are removed beyond this"
+        default=100000, ge=100, le=100000000, description="older events are removed beyond this, status before alarms"
+    )
+    journal_max_mib: int = Field(default=200, ge=1, le=1 << 20, description="the same for the size of their text")
+    journal_max_age_days: float = Field(default=365.0, gt=0.0, le=36500.0, description="older events are removed")
+    low_space_mib: int = Field(
+        default=20, ge=0, le=1 << 20, description="telemetry is off while less than this is free on the state's disk"
     )
     scores: bool = Field(default=True, description="publish the score of every segment as telemetry")
 
@@ -269,7 +274,22 @@ class ControlSettings(Settings):
     """The socket commands come in on."""
 
     bind: str | None = Field(default=None, description="ZeroMQ endpoint, as for `events`")
-    max_message_bytes: int = Field(default=1 << 20, ge=1024, le=1 << 28, description="larger requests are dropped")
+    max_message_bytes: int = Field(default=1 << 20, ge=1024, le=1 << 28, description="larger requests are refused")
+    max_transfer_mib: int = Field(
+        default=1024, ge=1, le=1 << 20, description="clips and archives that clients send, all together, until used"
+    )
+    directories: list[Path] = Field(
+        default_factory=list,
+        description="directories below which requests may name clips and archives, beside the state's `incoming`; "
+        "what lies elsewhere is sent over the socket, as `edged enroll` does",
+    )
+
+    @field_validator("directories")
+    @classmethod
+    def _absolute(cls, directories: list[Path]) -> list[Path]:
+        if not all(directory.is_absolute() and ".." not in directory.parts for directory in directories):
+            raise ValueError("must be absolute paths")
+        return directories
 
 
 class SecuritySettings(Settings):

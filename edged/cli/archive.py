@@ -31,12 +31,10 @@ def references_export(
 ) -> None:
     """Write the references in use as one signed archive, for devices beside machines of the same kind.
 
-    A running daemon writes it itself: the place must be one it may write to.
-
     Example: edged references export --stream press-3 --out press-3.edged-bank
     """
-    request = {"monitor": _checked(monitor), "out": str(out.absolute())}
-    report = _done("references.export", stream, request, config, state)
+    request = {"monitor": _checked(monitor)}
+    report = _done("references.export", stream, request, out, config, state)
     if as_json:
         print_json(report)
         return
@@ -58,15 +56,12 @@ def references_import(
     """Take over the references of another device; `edged references rollback` undoes it.
 
     Only archives signed by this device, by a key in the state directory's trusted-signers/, or by --signer are taken.
-    A running daemon reads the archive itself: it must be one it may read.
-
     Example: edged references import press-3.edged-bank --stream press-4 --signer edged-ed25519:...
     """
     from edged.references.signing import given_signer
 
     key = given_signer(signer) if signer is not None else None
-    request = {"file": str(file.absolute()), "signer": key, "dry_run": dry_run}
-    report = _done("references.import", stream, request, config, state)
+    report = _done("references.import", stream, {"signer": key, "dry_run": dry_run}, file, config, state)
     if as_json:
         print_json(report)
         return
@@ -88,24 +83,43 @@ def references_signer(as_json: JsonOption = False, config: ConfigOption = None, 
 
 
 def _done(
-    verb: str, stream: str | None, request: dict[str, Any], config: Path | None, state: Path | None
+    verb: str, stream: str | None, request: dict[str, Any], file: Path, config: Path | None, state: Path | None
 ) -> dict[str, Any]:
-    """Through the daemon if it answers, so that it takes the new bank at once; else directly on the state."""
+    """Through the daemon if it answers, so that it takes the new bank at once; else directly on the state.
+
+    The archive goes over the socket: the daemon need not have the right to read or write where it lies.
+    """
     from edged.cli.gate import daemon_client
     from edged.configfile import load_config
 
     settings = load_config(config, state)
     client = daemon_client(settings)
     if client is None:
-        return _directly(verb, stream, request, config, state)
+        return _directly(verb, stream, request, file, config, state)
     with client:
         arguments = request | {"stream": stream or _only_stream(settings)}
-        answer: dict[str, Any] = client.call(verb, arguments, timeout_s=60.0)
+        return _fetched(client, arguments, file) if verb == "references.export" else _sent(client, arguments, file)
+
+
+def _fetched(client: Any, arguments: dict[str, Any], out: Path) -> dict[str, Any]:
+    from edged.control.transfer import fetched_file
+    from edged.references.transfer import write_new
+
+    answer: dict[str, Any] = client.call("references.export", arguments, timeout_s=60.0)
+    write_new(out, fetched_file(client, answer.pop("transfer")))
+    return answer | {"file": str(out)}
+
+
+def _sent(client: Any, arguments: dict[str, Any], file: Path) -> dict[str, Any]:
+    from edged.control.transfer import sent_files
+
+    with sent_files(client, [file]) as transfer:
+        answer: dict[str, Any] = client.call("references.import", arguments | {"transfer": transfer}, timeout_s=60.0)
         return answer
 
 
 def _directly(
-    verb: str, stream: str | None, request: dict[str, Any], config: Path | None, state: Path | None
+    verb: str, stream: str | None, request: dict[str, Any], file: Path, config: Path | None, state: Path | None
 ) -> dict[str, Any]:
     from edged.assembly import Assembly, chosen_stream
     from edged.references.store import open_store
@@ -114,9 +128,9 @@ def _directly(
     with open_store(config, state) as (settings, store):
         name = chosen_stream(settings, store, stream)
         if verb == "references.export":
-            return export_bank(store, settings.state_path, name, request["monitor"], Path(request["out"]))
+            return export_bank(store, settings.state_path, name, request["monitor"], file)
         return import_bank(
-            Assembly(settings), store, settings.state_path, name, Path(request["file"]),
+            Assembly(settings), store, settings.state_path, name, file,
             signer=request["signer"], dry_run=request["dry_run"],
         )  # fmt: skip
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -242,9 +243,19 @@ def _enroll(
 
 
 def _enroll_through(client: Any, stream: str | None, paths: list[Path], request: dict[str, Any]) -> dict[str, Any]:
+    """The clips go over the socket: the daemon need not have the right to read them where they lie."""
+    from edged.control.transfer import sent_files
+    from edged.references.search import find_audio
+
     with client:
-        arguments = request | {"stream": stream, "clips": [str(path.absolute()) for path in paths]}
-        answer: dict[str, Any] = client.call("enroll", arguments, timeout_s=600.0)
+        arguments = request | {"stream": stream}
+        if not paths:
+            answer: dict[str, Any] = client.call("enroll", arguments, timeout_s=600.0)
+            return answer
+        with progress_bar() as bar:
+            track = partial(bar.track, description="sending")
+            with sent_files(client, find_audio(paths), track) as transfer:
+                answer = client.call("enroll", arguments | {"transfer": transfer}, timeout_s=600.0)
         return answer
 
 

@@ -32,7 +32,7 @@ def export_bank(store: BankStore, state_dir: Path, stream: str, monitor: str, ou
         raise StateError(f"{stream}/{monitor}: nothing is enrolled", fix="`edged references show` tells what is")
     key = DeviceKey(state_dir)
     data = packed(stored, key)
-    _write_new(out, data)
+    write_new(out, data)
     return {
         "stream": stream,
         "monitor": monitor,
@@ -154,8 +154,12 @@ def _keyword_labels(stored: StoredBank, bundle: Bundle) -> dict[str, int]:
     return bank.words
 
 
-def _write_new(path: Path, data: bytes) -> None:
-    """A new file, whole or not at all; an existing one is never touched."""
+def write_new(path: Path, data: bytes) -> None:
+    """A new file, whole or not at all; an existing one is never touched.
+
+    Raises:
+        EnrolmentError: it exists, or cannot be written.
+    """
     unfinished = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
         descriptor = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o640)

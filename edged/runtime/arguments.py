@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import Base64Bytes, BaseModel, ConfigDict, Field, ValidationError
 
 from edged.assembly import MonitorName
 from edged.errors import ControlError
 from edged.events.journal import MAX_REPLAY_EVENTS
 from edged.references.feedback import Verdict
+from edged.references.search import MAX_FILES
 
 _MAX_NUMBER = 1 << 62
 """What SQLite can hold, and a little less."""
@@ -21,9 +22,10 @@ class _Args(BaseModel):
 
 
 class EnrollArgs(_Args):
-    """Clips by path, the sound of past events, or the last seconds of a running stream."""
+    """Clips that were sent or are named, the sound of past events, or the last seconds of a running stream."""
 
     stream: str | None = None
+    transfer: str | None = None
     clips: list[str] = Field(default_factory=list, max_length=10_000)
     events: list[str] = Field(default_factory=list, max_length=1000)
     last_s: float | None = Field(default=None, gt=0, allow_inf_nan=False)
@@ -53,18 +55,18 @@ class BankArgs(_Args):
 
 
 class ExportArgs(_Args):
-    """A bank, and the archive to write it to."""
+    """A bank; the archive is fetched by the transfer that is answered."""
 
     stream: str
     monitor: MonitorName = "anomaly"
-    out: str
 
 
 class ImportArgs(_Args):
-    """An archive, and the stream that takes it over."""
+    """An archive that was sent or is named, and the stream that takes it over."""
 
     stream: str
-    file: str
+    transfer: str | None = None
+    file: str | None = None
     signer: str | None = None
     dry_run: bool = False
 
@@ -90,6 +92,29 @@ class TailArgs(_Args):
 
     stream: str
     limit: int = Field(default=20, ge=1, le=1000)
+
+
+class PieceArgs(_Args):
+    """A piece of a file that is sent."""
+
+    transfer: str
+    file: int = Field(ge=0, le=MAX_FILES)
+    name: str
+    offset: int = Field(ge=0, le=_MAX_NUMBER)
+    data: Base64Bytes
+
+
+class FetchArgs(_Args):
+    """The next piece of a file that is fetched."""
+
+    transfer: str
+    offset: int = Field(default=0, ge=0, le=_MAX_NUMBER)
+
+
+class EndArgs(_Args):
+    """A transfer that is over."""
+
+    transfer: str
 
 
 class NoArgs(_Args):

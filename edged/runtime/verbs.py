@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Mapping
-from pathlib import Path
 from typing import Any
 
 from edged.assembly import MONITOR_NAMES, Assembly
@@ -35,9 +34,11 @@ from edged.runtime.arguments import (
     parsed,
 )
 from edged.runtime.messages import Announce, StatusChange
+from edged.runtime.sending import Sending
 from edged.runtime.stream import Stream
 
 _JUST_HEARD_CLIP_S = 10.0
+ARCHIVE_NAME = "bank.edged-bank"
 
 UseBank = Callable[[Any, Any], None]
 
@@ -68,6 +69,7 @@ class Verbs:
         self._config, self._streams = config, streams
         self._use_bank, self._announce, self._status, self._stop = use_bank, announce, status, stop
         self._take_settings = take_settings
+        self._sending = Sending(config)
         self._refreshing = threading.Lock()
         self._given: dict[tuple[str, str], int] = {}  # versions that monitors have, or take at their next segment
 
@@ -80,6 +82,7 @@ class Verbs:
             "events.replay": self.replay,
             "references.show": self.show,
             "stop": self.stop,
+            **self._sending.verbs,
         }
 
     @property
@@ -127,8 +130,9 @@ class Verbs:
     def enroll(self, args: dict[str, Any]) -> dict[str, Any]:
         """Enrol clips; the running monitor takes the new bank at its next segment."""
         wanted = parsed(EnrollArgs, args)
-        if bool(wanted.clips) + bool(wanted.events) + (wanted.last_s is not None) != 1:
-            raise UsageError("enroll: name clips, or events, or last_s")
+        is_sent = wanted.transfer is not None
+        if bool(wanted.clips) + is_sent + bool(wanted.events) + (wanted.last_s is not None) != 1:
+            raise UsageError("enroll: name clips, or events, or last_s, or a transfer")
         assembly = Assembly(self._config)
         with BankStore(self._config.state_path) as store:
             report = self._enrolled(assembly, store, wanted)
@@ -137,18 +141,19 @@ class Verbs:
 
     def _enrolled(self, assembly: Assembly, store: BankStore, wanted: EnrollArgs) -> dict[str, Any]:
         terms = Terms(wanted.dry_run, wanted.force)
-        if wanted.keyword is not None and not wanted.clips:
+        if wanted.keyword is not None and not (wanted.clips or wanted.transfer):
             raise UsageError("enroll: a keyword needs clips that hold the word and nothing else")
         if wanted.events:
             return enroll_events(assembly, store, wanted.stream, wanted.events, domain=wanted.domain, terms=terms)
         if wanted.stream is None:
             raise ControlError("argument stream: Field required")
         if wanted.last_s is None:
-            paths = [Path(clip) for clip in wanted.clips]
-            return enroll_paths(
-                assembly, store, wanted.stream, paths,
-                domain=wanted.domain, keyword=wanted.keyword, channel=wanted.channel, terms=terms,
-            )  # fmt: skip
+            with self._sending.files(wanted.transfer, wanted.clips) as paths:
+                facts = enroll_paths(
+                    assembly, store, wanted.stream, paths,
+                    domain=wanted.domain, keyword=wanted.keyword, channel=wanted.channel, terms=terms,
+                )  # fmt: skip
+            return self._sending.for_client(facts)
         clips, notes = self._just_heard(wanted.stream, wanted.last_s)
         report = enroll_domain(assembly, store, wanted.stream, clips, domain=wanted.domain, terms=terms)
         return report.facts() | {"notes": [*notes, *report.notes]}
@@ -221,20 +226,25 @@ class Verbs:
         return dict(vars(report))
 
     def export(self, args: dict[str, Any]) -> dict[str, Any]:
-        """Write a bank as a signed archive, to a place the daemon may write to."""
+        """Make a bank a signed archive, for the client to fetch."""
         wanted = parsed(ExportArgs, args)
-        with BankStore(self._config.state_path) as store:
-            return export_bank(store, self._config.state_path, wanted.stream, wanted.monitor, Path(wanted.out))
+        state = self._config.state_path
+        with BankStore(state) as store, self._sending.to_fetch(ARCHIVE_NAME) as (transfer, path):
+            report = export_bank(store, state, wanted.stream, wanted.monitor, path)
+        return self._sending.for_client(report) | {"transfer": transfer}
 
     def import_(self, args: dict[str, Any]) -> dict[str, Any]:
-        """Take over the bank of a signed archive that the daemon may read."""
+        """Take over the bank of a signed archive that was sent, or that lies where requests may name files."""
         wanted = parsed(ImportArgs, args)
+        if (wanted.transfer is None) == (wanted.file is None):
+            raise UsageError("references.import: name a file, or a transfer")
         assembly, state = Assembly(self._config), self._config.state_path
         signer = None if wanted.signer is None else parsed_public(wanted.signer)  # no file: errors quote what one says
-        with BankStore(state) as store:
-            report = import_bank(
-                assembly, store, state, wanted.stream, Path(wanted.file), signer=signer, dry_run=wanted.dry_run
-            )
+        named = [wanted.file] if wanted.file is not None else []
+        with BankStore(state) as store, self._sending.files(wanted.transfer, named) as paths:
+            if len(paths) != 1:
+                raise UsageError(f"references.import: one archive, not {len(paths)} files")
+            report = import_bank(assembly, store, state, wanted.stream, paths[0], signer=signer, dry_run=wanted.dry_run)
             self._refresh(assembly, store)
         return report
 
