@@ -18,7 +18,7 @@ from edged.features.level import LevelFollower
 from edged.features.logmel import log_mel_db
 from edged.features.mel import mel_weights
 from edged.features.spec import FeatureSpec
-from edged.flow import SAMPLE_RATE_HZ, Block, Float32Array, Segment
+from edged.flow import SAMPLE_RATE_HZ, Block, Float32Array, Float64Array, Segment
 
 FRAMES = "frames"
 """Name of the model's input."""
@@ -26,6 +26,8 @@ FRAMES = "frames"
 SCALE_DB = 20.0
 CENTRE_DB = -30.0
 CEILING_DB = 10.0
+LOUDEST = 1e3
+"""Of full scale; what is beyond is taken for it."""
 
 
 class KeywordSpec(FeatureSpec):
@@ -71,19 +73,23 @@ class KeywordFrames:
         self._follower = LevelFollower(spec.level_smooth_frames, decay_db, spec.level_floor_db)
         lead = (spec.n_fft - spec.hop_samples) // 2
         self._signal = np.zeros(lead, dtype=np.float32)  # what no group has consumed yet
-        self._waiting: list[Float32Array] = []  # frames whose level is not known yet
+        self._waiting = np.zeros((0, spec.n_mels), dtype=np.float32)  # frames whose level is not known yet
         self._n_samples = 0
         self._n_frames = 0
         self._level_db = spec.level_floor_db
 
     def push(self, samples: Float32Array) -> Float32Array:
-        """Take samples; return the frames that are complete now, float32 (n, n_mels)."""
+        """Take samples; return the frames that are complete now, float32 (n, n_mels).
+
+        What is not a number is taken for silence, and what is beyond any microphone for the loudest there is: neither
+        may stay in the level.
+        """
         self._n_samples += len(samples)
-        self._signal = np.concatenate([self._signal, samples])
-        done: list[Float32Array] = []
+        self._signal = np.concatenate([self._signal, _usable(samples)])
         spec = self._spec
+        done = []
         while len(self._signal) >= (spec.segment_frames - 1) * spec.hop_samples + spec.n_fft:
-            done += self._group(spec.segment_frames)
+            done.append(self._group(spec.segment_frames))
         return self._stack(done)
 
     def flush(self) -> Float32Array:
@@ -91,34 +97,41 @@ class KeywordFrames:
         spec = self._spec
         n_missing = -(-self._n_samples // spec.hop_samples) - self._n_frames
         group_samples = (spec.segment_frames - 1) * spec.hop_samples + spec.n_fft
-        done: list[Float32Array] = []
+        done = []
         while n_missing > 0:
             self._signal = np.pad(self._signal, (0, max(0, group_samples - len(self._signal))))
-            done += self._group(min(n_missing, spec.segment_frames))
+            done.append(self._group(min(n_missing, spec.segment_frames)))
             n_missing -= spec.segment_frames
-        done += [self._normalise(frame) for frame in self._waiting]
-        self._waiting = []
+        done.append(self._normalised(self._waiting, np.full(len(self._waiting), self._level_db)))
+        self._waiting = self._waiting[:0]
         return self._stack(done)
 
-    def _group(self, n_valid: int) -> list[Float32Array]:
+    def _group(self, n_valid: int) -> Float32Array:
+        """One group of spectra; the frames that this gives a level, (n, n_mels)."""
         spec = self._spec
-        frames_db = log_mel_db(self._signal, spec.segment_frames, self._weights, spec.n_fft, spec.hop_samples)
+        frames_db = log_mel_db(self._signal, spec.segment_frames, self._weights, spec.n_fft, spec.hop_samples)[:n_valid]
         self._signal = self._signal[spec.segment_frames * spec.hop_samples :]
         self._n_frames += n_valid
-        done = []
-        for frame_db in frames_db[:n_valid]:
-            self._level_db = self._follower.push(frame_db)
-            self._waiting.append(frame_db)
-            if len(self._waiting) > spec.level_ahead_frames:
-                done.append(self._normalise(self._waiting.pop(0)))
-        return done
+        levels_db = self._follower.push(frames_db)
+        self._level_db = float(levels_db[-1])
+        waiting = np.concatenate([self._waiting, frames_db])
+        n_done = max(0, len(waiting) - spec.level_ahead_frames)
+        self._waiting = waiting[n_done:]
+        return self._normalised(waiting[:n_done], levels_db[n_valid - n_done :])
 
-    def _normalise(self, frame_db: Float32Array) -> Float32Array:
-        relative_db = np.clip(frame_db - np.float32(self._level_db), -self._spec.range_db, CEILING_DB)
+    def _normalised(self, frames_db: Float32Array, levels_db: Float64Array) -> Float32Array:
+        """Frames (n, n_mels) relative to their levels (n,)."""
+        relative_db = np.clip(frames_db - levels_db.astype(np.float32)[:, None], -self._spec.range_db, CEILING_DB)
         return np.asarray((relative_db - CENTRE_DB) / SCALE_DB, dtype=np.float32)
 
-    def _stack(self, frames: list[Float32Array]) -> Float32Array:
-        return np.stack(frames) if frames else np.zeros((0, self._spec.n_mels), dtype=np.float32)
+    def _stack(self, groups: list[Float32Array]) -> Float32Array:
+        return np.concatenate(groups) if groups else np.zeros((0, self._spec.n_mels), dtype=np.float32)
+
+
+def _usable(samples: Float32Array) -> Float32Array:
+    usable = np.clip(samples, -LOUDEST, LOUDEST)
+    usable[np.isnan(usable)] = 0.0
+    return usable
 
 
 class KeywordFeatures:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from edged.flow import Float32Array
+from edged.flow import Float32Array, Float64Array
 
 
 class LevelFollower:
@@ -24,15 +24,21 @@ class LevelFollower:
     def __init__(self, smooth_frames: int, decay_db: float, floor_db: float) -> None:
         self._decay_db = decay_db
         self._floor_db = floor_db
-        self._recent = np.zeros(smooth_frames)
+        self._recent = np.zeros(smooth_frames - 1)
         self._n_seen = 0
         self._level_db = floor_db
 
-    def push(self, frame_db: Float32Array) -> float:
-        """Take the next frame, (n_mels,) dB, and return the level in dB."""
-        self._recent[self._n_seen % len(self._recent)] = np.sum(10.0 ** (frame_db.astype(np.float64) / 10.0))
-        self._n_seen += 1
-        mean_power = self._recent.sum() / min(self._n_seen, len(self._recent))
-        power_db = 10.0 * float(np.log10(mean_power))
-        self._level_db = max(power_db, self._level_db - self._decay_db, self._floor_db)
-        return self._level_db
+    def push(self, frames_db: Float32Array) -> Float64Array:
+        """Take the next frames, (n_frames, n_mels) dB, and return the level after each, (n_frames,) dB."""
+        power = np.concatenate([self._recent, np.sum(10.0 ** (frames_db.astype(np.float64) / 10.0), axis=1)])
+        smooth_frames = len(self._recent) + 1
+        n_frames = len(frames_db)
+        sums = sum(power[back : back + n_frames] for back in range(smooth_frames))
+        n_averaged = np.minimum(np.arange(self._n_seen + 1, self._n_seen + n_frames + 1), smooth_frames)
+        self._n_seen = min(self._n_seen + n_frames, smooth_frames)
+        self._recent = power[n_frames:]
+        levels_db = []
+        for power_db in (10.0 * np.log10(sums / n_averaged)).tolist():
+            self._level_db = max(power_db, self._level_db - self._decay_db, self._floor_db)
+            levels_db.append(self._level_db)
+        return np.array(levels_db)

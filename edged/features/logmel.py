@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+
 import numpy as np
 
 from edged.flow import Float32Array
@@ -25,11 +27,17 @@ def log_mel_db(
     Returns:
         float32 (n_frames, n_mels), dB; a full-scale sine has about 0 dB in its band.
     """
-    starts = np.arange(n_frames)[:, None] * hop_samples
-    frames = signal[starts + np.arange(n_fft)[None, :]]  # (n_frames, n_fft)
-    window = np.hanning(n_fft + 1)[:-1].astype(np.float32)
+    frames = np.lib.stride_tricks.sliding_window_view(signal, n_fft)[::hop_samples][:n_frames]  # (n_frames, n_fft)
+    window, scale = _window(n_fft)
     spectrum = np.fft.rfft(frames * window, axis=1)
-    scale = np.float32(2.0 / window.sum())
     power = np.square(np.abs(spectrum).astype(np.float32) * scale)  # (n_frames, n_fft // 2 + 1)
     floor = np.float32(10.0 ** (SILENCE_DB / 10.0))
     return np.asarray(10.0 * np.log10(power @ weights.T + floor), dtype=np.float32)
+
+
+@functools.lru_cache(maxsize=8)
+def _window(n_fft: int) -> tuple[Float32Array, np.float32]:
+    """Hann window, read-only, and the factor that gives a full-scale sine the magnitude 1."""
+    window = np.hanning(n_fft + 1)[:-1].astype(np.float32)
+    window.flags.writeable = False
+    return window, np.float32(2.0 / window.sum())

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from edged.features.activity import sound_span
 from edged.features.keyword import FRAMES, KeywordFeatures, KeywordFrames, KeywordSpec
+from edged.features.level import LevelFollower
 from edged.features.mel import mel_weights
 from edged.flow import Block
 
@@ -66,6 +67,29 @@ def test_nothing_spans_a_gap():
     fresh = segments_of(SIGNAL[:8_000])
     assert all(np.array_equal(a.features[FRAMES], b.features[FRAMES]) for a, b in zip(begun, fresh, strict=True))
     assert begun[-1].sample_end == 20_000
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf, 3e38])
+def test_what_is_no_sound_is_forgotten(value):
+    sick = np.concatenate([SIGNAL, SIGNAL, np.tile(SIGNAL, 14)])
+    sick[len(SIGNAL) : len(SIGNAL) + 500] = value
+    segments, healthy = segments_of(sick), segments_of(np.concatenate([SIGNAL, SIGNAL, np.tile(SIGNAL, 14)]))
+    assert all(np.isfinite(s.features[FRAMES]).all() for s in segments)
+    for a, b in zip(segments[-5:], healthy[-5:], strict=True):
+        np.testing.assert_allclose(a.features[FRAMES], b.features[FRAMES], atol=1e-4)
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.integers(0, 2**32 - 1), st.lists(st.integers(1, 9), min_size=1, max_size=12), st.integers(1, 5))
+def test_the_level_equals_its_recursion(seed, cuts, smooth_frames):
+    frames_db = np.random.default_rng(seed).uniform(-120.0, 0.0, (sum(cuts), 3)).astype(np.float32)
+    follower = LevelFollower(smooth_frames, 0.5, -60.0)
+    levels_db = np.concatenate([follower.push(part) for part in np.split(frames_db, np.cumsum(cuts)[:-1])])
+    power, level_db = np.sum(10.0 ** (frames_db.astype(np.float64) / 10.0), axis=1), -60.0
+    for index, found_db in enumerate(levels_db):
+        mean_power = power[max(0, index + 1 - smooth_frames) : index + 1].mean()
+        level_db = max(10.0 * np.log10(mean_power), level_db - 0.5, -60.0)
+        assert found_db == pytest.approx(level_db, abs=1e-9)
 
 
 def test_silence_is_silence():
