@@ -80,8 +80,11 @@ class Monitor(Protocol):
     def finish(self) -> Outcome:
         """After the last embedding: what was still waiting for a better candidate."""
 
-    def use_bank(self, bank: AnomalyBank | KeywordBank | None) -> None:
+    def use_bank(self, bank: AnomalyBank | KeywordBank | None) -> Outcome:
         """Take other references from the next embedding on; what was decided so far stands.
+
+        Returns:
+            what ends by it: without references nothing would ever clear an alarm that lasts.
 
         Raises:
             StateError: references of the other kind.
@@ -227,16 +230,18 @@ class AnomalyMonitor(_FrontHalf):
         own = enrolment_threshold(bank, settings, decision) if bank else 0.0
         self._thresholds = ThresholdChoice(settings, bank.version, own, self._found) if bank else None
 
-    def use_bank(self, bank: AnomalyBank | KeywordBank | None) -> None:
-        """Take other references from the next embedding on; what was decided so far stands."""
+    def use_bank(self, bank: AnomalyBank | KeywordBank | None) -> Outcome:
+        """Take other references from the next embedding on; without any, what lasts is over."""
         if isinstance(bank, KeywordBank):
             raise StateError(f"{self.stream}: keyword references cannot serve an anomaly monitor")
+        ended = Outcome(detections=self._decider.end("references removed")) if bank is None else Outcome()
         self._bank = bank
         self._enrolled = InputRange.joined(clip.heard for clip in bank.clips) if bank else None
         if bank:
             self._normal = NormalScores.of(bank.scorer.normal_scores)
             self._decider.use_normal(self._normal)
         self._choose_thresholds()
+        return ended
 
     def judge_input(self, facts: InputFacts) -> InputVerdict:
         """Whether a stretch of the input is sound at all, and near the enrolled levels; from any thread."""
@@ -313,7 +318,7 @@ class KeywordMonitor(_FrontHalf):
         spotter = self._spotter
         return spotter.bank.version if spotter else 0
 
-    def use_bank(self, bank: AnomalyBank | KeywordBank | None) -> None:
+    def use_bank(self, bank: AnomalyBank | KeywordBank | None) -> Outcome:
         """Take other words from the next embedding on; what waits for its decision is decided now."""
         if isinstance(bank, AnomalyBank):
             raise StateError(f"{self.stream}: anomaly references cannot serve a keyword monitor")
@@ -321,6 +326,7 @@ class KeywordMonitor(_FrontHalf):
             self._leftover += self._spotter.finish()
         decision, settings = self.bundle.manifest.decision, self._settings
         self._spotter = KeywordSpotter(bank, decision, settings, self._spec, self._all_matches) if bank else None
+        return Outcome()
 
     def accept(self, embedding: Embedding) -> Outcome:
         """Warp the new frames onto all templates, then decide."""

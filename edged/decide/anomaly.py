@@ -9,6 +9,7 @@ Segments whose input was no sound are skipped: an alarm that lasts is neither cl
 from __future__ import annotations
 
 from collections import Counter, deque
+from dataclasses import replace
 
 from edged.decide.drift import Drift, DriftChange, DriftSettings
 from edged.decide.hysteresis import Hysteresis, HysteresisSettings, Transition
@@ -33,6 +34,7 @@ class AnomalyDecider:
         self._drift = Drift(drift, self._normal) if drift else None
         self._ended: list[DriftChange] = []
         self._domains: deque[str] = deque(maxlen=_DOMAINS_KEPT)
+        self._last: tuple[Scored, int, int] | None = None  # with its epoch and the bank's version
 
     def use_normal(self, normal: NormalScores) -> None:
         """References changed: this is what normal sound scores from the next segment on."""
@@ -46,6 +48,7 @@ class AnomalyDecider:
 
     def push(self, scored: Scored, epoch: int, bank_version: int) -> tuple[Detection, ...]:
         """What the score of the next segment that was judged decides."""
+        self._last = scored, epoch, bank_version
         score, start, end = scored.anomaly_score, scored.sample_start, scored.sample_end
         transitions = self._hysteresis.push(score, scored.threshold, start, end, self._normal.typical)
         changes, self._ended = self._ended, []
@@ -56,6 +59,23 @@ class AnomalyDecider:
             *(self._alarm(transition, scored, epoch, bank_version) for transition in transitions),
             *(self._drifted(change, scored, epoch, bank_version) for change in changes),
         )
+
+    def end(self, reason: str) -> tuple[Detection, ...]:
+        """Nothing will be judged any more: what lasts, an alarm or a drift, is over as of the last segment.
+
+        Args:
+            reason: for the events' details.
+        """
+        if self._last is None:
+            return ()
+        scored, epoch, bank_version = self._last
+        transitions = self._hysteresis.end(scored.anomaly_score, scored.sample_start, scored.sample_end)
+        changes, self._ended = [*self._ended, *(self._drift.end() if self._drift else ())], []
+        found = (
+            *(self._alarm(transition, scored, epoch, bank_version) for transition in transitions),
+            *(self._drifted(change, scored, epoch, bank_version) for change in changes),
+        )
+        return tuple(replace(one, details={**one.details, "reason": reason}) for one in found)
 
     def _alarm(self, transition: Transition, scored: Scored, epoch: int, bank_version: int) -> Detection:
         offset = transition.offset_sample

@@ -104,8 +104,13 @@ class Drift:
         """References changed: what was seen in units of the old ones is forgotten, and a drift from them is over."""
         if normal == self.normal:
             return []
-        spreads = self._spreads()
+        changes = self.end()
         self.normal = normal
+        return changes
+
+    def end(self) -> list[DriftChange]:
+        """Forget what was seen; a drift that lasts is over."""
+        spreads = self._spreads()
         self._forget()
         return [self._change("gone", spreads)] if self.is_drifting else []
 

@@ -106,6 +106,12 @@ class Hysteresis:
         """
         self._recent.clear()
 
+    def end(self, anomaly_score: float, sample_start: int, sample_end: int) -> list[Transition]:
+        """Nothing will be judged any more: an alarm that lasts is cleared as of the last segment, which is given."""
+        lasted, self.in_alarm = self.in_alarm, False
+        self._recent.clear()
+        return [self._transition("cleared", anomaly_score, sample_start, sample_end)] if lasted else []
+
     def push(
         self, anomaly_score: float, threshold: float, sample_start: int, sample_end: int, typical_score: float = 0.0
     ) -> list[Transition]:

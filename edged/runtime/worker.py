@@ -82,7 +82,13 @@ class Worker:
 
     def use_bank(self, monitor: Monitor, bank: Any) -> None:
         """Let a monitor use other references from its next segment on; from any thread."""
-        self.between_segments(lambda: monitor.use_bank(bank))
+        self.between_segments(lambda: self._give_bank(monitor, bank))
+
+    def _give_bank(self, monitor: Monitor, bank: Any) -> None:
+        outcome = monitor.use_bank(bank)
+        if outcome.detections:
+            stream = next(stream for stream in self._streams if monitor in stream.monitors)
+            self._publish(stream, monitor, outcome)
 
     def between_segments(self, action: Callable[[], None]) -> None:
         """Do something short before the next segment is judged; from any thread."""

@@ -56,6 +56,7 @@ class FakeMonitor:
 
     def use_bank(self, bank):
         self.bank_version = bank
+        return Outcome()
 
 
 class FakeEmbedder:

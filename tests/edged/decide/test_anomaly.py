@@ -76,3 +76,23 @@ def test_new_references_end_a_drift_with_the_next_segment():
 
 def test_without_drift_settings_there_is_none():
     assert run([2.5] * 1000, AnomalyDecider(RULE, None)) == []
+
+
+def test_without_references_a_lasting_alarm_is_cleared_with_the_reason():
+    decider = AnomalyDecider(RULE, DRIFT)
+    onset = run([0.0] * 3 + [6.0] * 4, decider)[-1]
+    (cleared,) = decider.end("references removed")
+    assert (onset.kind, cleared.kind) == ("onset", "cleared")
+    assert (cleared.onset_sample, cleared.offset_sample) == (onset.onset_sample, 6 * HOP + SEGMENT)
+    assert cleared.details == {"peak_score": 6.0, "reason": "references removed"}
+    assert (cleared.epoch, cleared.bank_version, cleared.score) == (3, 7, 6.0)
+    assert decider.end("references removed") == ()
+    assert run([6.0], decider) == []  # what was above the threshold before is forgotten
+
+
+def test_without_references_a_lasting_drift_is_over():
+    decider = AnomalyDecider(RULE, DRIFT)
+    assert [d.details["state"] for d in run([2.5] * 12, decider)] == ["set in"]
+    (gone,) = decider.end("references removed")
+    assert (gone.kind, gone.details["state"], gone.details["reason"]) == ("drift", "gone", "references removed")
+    assert AnomalyDecider(RULE, DRIFT).end("nothing was heard") == ()
