@@ -72,5 +72,9 @@ class StateError(EdgedError):
     """The state database cannot be read or written: see the named file, its space and permissions."""
 
 
+class DamagedError(StateError):
+    """The state database is damaged: the daemon, when it starts, moves it aside and keeps all that can be read."""
+
+
 class ControlError(EdgedError):
     """A running daemon did not answer or refused a request."""

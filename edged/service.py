@@ -336,13 +336,9 @@ class Service:
                 name: {**stream.status(), "threshold": self.thresholds.status(name)}
                 for name, stream in self.streams.items()
             },
+            "storage": self.publisher.storage(),
             "events": {
-                "last_seq": self.publisher.last_seq,
-                "published": self.publisher.published,
-                "queued": self.publisher.queue_depth,
-                "dropped_telemetry": self.publisher.dropped_telemetry,
-                "unjournalled": self.publisher.unjournalled,
-                "lost_from_journal": self.publisher.lost_from_journal,
+                **self.publisher.status(),
                 "clips_saved": self.clips.saved,
                 "clips_lost": self.clips.lost,
             },

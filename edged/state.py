@@ -13,11 +13,13 @@ from pathlib import Path
 from types import TracebackType
 from typing import ClassVar, TypeVar
 
-from edged.errors import StateError
+from edged.errors import DamagedError, StateError
 
 DATABASE_NAME = "edged.db"
 BUSY_TIMEOUT_S = 10.0
 BUSY_RETRY_S = 0.01
+_DAMAGE_SIGNS = ("malformed", "not a database")
+_DAMAGED_FIX = "start the daemon again: it moves the file aside and keeps all that can be read"
 
 _D = TypeVar("_D", bound="Database")
 
@@ -36,8 +38,22 @@ def open_database(state_dir: Path) -> sqlite3.Connection:
         connection.execute("PRAGMA synchronous=FULL")
         connection.execute("PRAGMA foreign_keys=ON")
     except (OSError, sqlite3.Error) as error:
+        if is_damage(error):
+            raise DamagedError(f"{path}: {error}", fix=_DAMAGED_FIX) from error
         raise StateError(f"{path}: {error}", fix="check the directory's owner, permissions and free space") from error
     return connection
+
+
+def is_damage(error: Exception) -> bool:
+    """Whether a database error says that the file's content is broken: trying again does not help."""
+    return isinstance(error, sqlite3.DatabaseError) and any(sign in str(error) for sign in _DAMAGE_SIGNS)
+
+
+def state_error(error: sqlite3.Error) -> StateError:
+    """What a database error means to an operator."""
+    if is_damage(error):
+        return DamagedError(f"state database: {error}", fix=_DAMAGED_FIX)
+    return StateError(f"state database: {error}", fix="check free space and `edged status`")
 
 
 def _enter_wal(connection: sqlite3.Connection) -> None:
@@ -70,7 +86,7 @@ def transaction(connection: sqlite3.Connection) -> Iterator[sqlite3.Connection]:
             raise
         connection.execute("COMMIT")
     except sqlite3.Error as error:
-        raise StateError(f"state database: {error}", fix="check free space and `edged status`") from error
+        raise state_error(error) from error
 
 
 class Database:

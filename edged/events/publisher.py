@@ -1,32 +1,34 @@
-"""The thread that owns the PUB socket and the journal: alarms are journalled, then published; telemetry may drop."""
+"""The thread that owns the PUB socket and the journal: alarms are journalled, then published; telemetry may drop.
+
+Nobody who subscribes can make it wait: a message that finds a subscriber's queue full is dropped for that subscriber,
+who sees the hole in the numbers and asks the journal.
+"""
 
 from __future__ import annotations
 
-import logging
-import math
 import threading
 import time
 from collections import deque
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import zmq
 
 from edged.clock import NS_PER_S, Clock, SystemClock, rfc3339
 from edged.config import EventsSettings, remote_endpoint
 from edged.errors import EdgedError, StateError
-from edged.events.journal import Journal
-from edged.events.schema import HeartbeatEvent, Journalled, Published
+from edged.events.keeper import JournalKeeper
+from edged.events.schema import HeartbeatEvent, Journalled, Published, StatusEvent
 from edged.security import SocketGuard
-
-_log = logging.getLogger(__name__)
 
 ALARM_QUEUE = 4096
 TELEMETRY_QUEUE = 4096
-UNJOURNALLED_KEPT = 10_000
 _BATCH = 256
 _LINGER_MS = 300
-_JOURNAL_RETRY_S = 5.0
+_DAEMON = "edged"
+_CLOCK_STEP_S = 2.0
+"""The wall clock moved by so much between two heartbeats: somebody set it."""
 
 Samples = dict[str, dict[str, dict[str, int]]]
 _Timed = tuple[Journalled, int]
@@ -39,6 +41,7 @@ class Publisher:
         endpoint: where to bind.
         boot: identity of this life of the daemon.
         samples: sample accounting for heartbeats, by stream and monitor.
+        on_damage: called when the database turns out to be damaged; from the publisher's thread.
     """
 
     def __init__(
@@ -51,24 +54,25 @@ class Publisher:
         boot: str,
         samples: Callable[[], Samples] = dict,
         clock: Clock | None = None,
+        on_damage: Callable[[], None] = lambda: None,
     ) -> None:
         self._guard, self._endpoint = guard, endpoint
         self._state_dir, self._settings, self._boot = state_dir, settings, boot
         self._samples = samples
+        self._on_damage = on_damage
         self._clock = clock or SystemClock()
         self._started_ns = self._clock.monotonic_ns()
         self._condition = threading.Condition()
         self._alarms: deque[_Timed] = deque()
         self._telemetry: deque[Published] = deque()
-        self._unjournalled: deque[_Timed] = deque()
-        self._journal_failed_s = -math.inf
         self._stopping = False
         self._failure: EdgedError | None = None
         self._ready = threading.Event()
-        self.last_seq = 0
+        self._keeper: JournalKeeper | None = None
+        self._told = "ok"
+        self._wall_ahead_ns = 0
         self.published = 0
         self.dropped_telemetry = 0
-        self.lost_from_journal = 0
         self._thread = threading.Thread(target=self._run, name="publisher", daemon=True)
 
     @property
@@ -77,9 +81,34 @@ class Publisher:
         return len(self._alarms) + len(self._telemetry)
 
     @property
+    def last_seq(self) -> int:
+        """Number of the newest event."""
+        return self._keeper.last_seq if self._keeper else 0
+
+    @property
     def unjournalled(self) -> int:
         """Published events that the journal could not take yet."""
-        return len(self._unjournalled)
+        return self._keeper.unjournalled if self._keeper else 0
+
+    def waiting(self) -> list[Journalled]:
+        """Published events that the journal could not take yet, oldest first; for any thread."""
+        return self._keeper.waiting() if self._keeper else []
+
+    def status(self) -> dict[str, Any]:
+        """What `edged status` shows of it; for any thread."""
+        keeper = self._keeper
+        facts = {
+            "last_seq": self.last_seq,
+            "published": self.published,
+            "queued": self.queue_depth,
+            "dropped_telemetry": self.dropped_telemetry,
+        }
+        return facts | (keeper.facts() if keeper else {})
+
+    def storage(self) -> dict[str, str]:
+        """How the journal fares, and why; for any thread."""
+        keeper = self._keeper
+        return {"state": keeper.storage, "reason": keeper.reason} if keeper else {}
 
     @property
     def is_alive(self) -> bool:
@@ -120,8 +149,11 @@ class Publisher:
             self._condition.notify_all()
 
     def telemetry(self, event: Published) -> None:
-        """Hand over an event that may be dropped: the oldest goes when the queue is full."""
+        """Hand over an event that may be dropped: the oldest goes when the queue is full, all while the disk is."""
         with self._condition:
+            if self._told != "ok":
+                self.dropped_telemetry += 1
+                return
             if len(self._telemetry) >= TELEMETRY_QUEUE:
                 self._telemetry.popleft()
                 self.dropped_telemetry += 1
@@ -130,47 +162,53 @@ class Publisher:
 
     def _run(self) -> None:
         try:
-            socket, journal = self._open()
+            socket, keeper = self._open()
         except EdgedError as error:
             self._failure = error
             return
         finally:
             self._ready.set()
         try:
-            self._serve(socket, journal)
+            self._serve(socket, keeper)
         finally:
-            journal.close()
+            keeper.close()
             socket.close(linger=_LINGER_MS)
             with self._condition:
                 self._condition.notify_all()
 
-    def _open(self) -> tuple[zmq.Socket[bytes], Journal]:
-        journal = Journal(self._state_dir, self._settings.journal_max_events)
-        self.last_seq = journal.last_seq
+    def _open(self) -> tuple[zmq.Socket[bytes], JournalKeeper]:
+        keeper = JournalKeeper(self._state_dir, self._settings, self._boot, self._clock, self._on_damage)
         socket: zmq.Socket[bytes] = self._guard.context.socket(zmq.PUB)
         socket.setsockopt(zmq.SNDHWM, self._settings.send_high_water_mark)
         try:
             self._guard.bind(socket, self._endpoint, remote=remote_endpoint(self._settings.bind))
         except EdgedError:
             socket.close(linger=0)
-            journal.close()
+            keeper.close()
             raise
-        return socket, journal
+        self._keeper = keeper
+        self._wall_ahead_ns = self._clock.wall_ns() - self._clock.monotonic_ns()
+        return socket, keeper
 
-    def _serve(self, socket: zmq.Socket[bytes], journal: Journal) -> None:
+    def _serve(self, socket: zmq.Socket[bytes], keeper: JournalKeeper) -> None:
         beat_at_s = time.monotonic()
         while not (self._stopping and not self.queue_depth):
             alarms, telemetry = self._take(beat_at_s)
-            numbered = [self._number(event, wall_ns) for event, wall_ns in alarms]
-            self._write_journal(journal, numbered)
-            for message in [*(event for event, _ in numbered), *telemetry]:
-                socket.send_multipart([message.topic.encode(), message.to_json()])
+            kept = keeper.keep([keeper.number(event, wall_ns) for event, wall_ns in alarms])
+            for message in [*kept, *telemetry]:
+                self._send(socket, message)
                 self.published += 1
+            self._tell_storage(keeper)
             if time.monotonic() >= beat_at_s:
-                beat = self._heartbeat()
-                socket.send_multipart([beat.topic.encode(), beat.to_json()])
+                keeper.look()
+                self._tell_storage(keeper)
+                self._tell_clock()
+                self._send(socket, self._heartbeat(keeper))
                 beat_at_s = time.monotonic() + self._settings.heartbeat_s
-        self._write_journal(journal, [], hurry=True)
+
+    @staticmethod
+    def _send(socket: zmq.Socket[bytes], message: Published) -> None:
+        socket.send_multipart([message.topic.encode(), message.to_json()])
 
     def _take(self, beat_at_s: float) -> tuple[list[_Timed], list[Published]]:
         """Wait for events, the next heartbeat or the end; some of what there is."""
@@ -182,35 +220,40 @@ class Publisher:
             self._condition.notify_all()
         return alarms, telemetry
 
-    def _number(self, event: Journalled, wall_ns: int) -> _Timed:
-        self.last_seq += 1
-        return event.model_copy(update={"seq": self.last_seq, "id": f"{self._boot}-{self.last_seq}"}), wall_ns
+    def _tell_storage(self, keeper: JournalKeeper) -> None:
+        """Say once that the disk refuses, or takes again; telemetry follows."""
+        if keeper.storage != self._told:
+            self._told = keeper.storage
+            self._announce("storage", keeper.storage, keeper.reason)
 
-    def _write_journal(self, journal: Journal, numbered: list[_Timed], *, hurry: bool = False) -> None:
-        """Store what is new and what could not be stored before; a failing journal never silences alarms."""
-        self._unjournalled.extend(numbered)
-        while len(self._unjournalled) > UNJOURNALLED_KEPT:
-            self._unjournalled.popleft()
-            self.lost_from_journal += 1
-        too_soon = time.monotonic() - self._journal_failed_s < _JOURNAL_RETRY_S
-        if not self._unjournalled or (too_soon and not hurry):
-            return
-        try:
-            journal.append(list(self._unjournalled))
-        except StateError as error:
-            self._journal_failed_s = time.monotonic()
-            _log.error("journal: %d events wait in memory: %s", len(self._unjournalled), error)
-        else:
-            self._unjournalled.clear()
+    def _tell_clock(self) -> None:
+        """Say that somebody set the wall clock: times before and after are not of one scale, numbers are."""
+        ahead_ns = self._clock.wall_ns() - self._clock.monotonic_ns()
+        moved_s, self._wall_ahead_ns = (ahead_ns - self._wall_ahead_ns) / NS_PER_S, ahead_ns
+        if abs(moved_s) >= _CLOCK_STEP_S:
+            self._announce("clock", "stepped", f"the wall clock was moved by {moved_s:+.1f} s; numbers keep the order")
 
-    def _heartbeat(self) -> HeartbeatEvent:
+    def _announce(self, subject: str, state: str, reason: str) -> None:
+        """A status event of the publisher's own; it does not wait for itself."""
+        wall_ns = self._clock.wall_ns()
+        event = StatusEvent(
+            boot=self._boot, time=rfc3339(wall_ns), stream=_DAEMON, subject=subject, state=state, reason=reason
+        )
+        with self._condition:
+            self._alarms.append((event, wall_ns))
+
+    def _heartbeat(self, keeper: JournalKeeper) -> HeartbeatEvent:
         return HeartbeatEvent(
             boot=self._boot,
             time=rfc3339(self._clock.wall_ns()),
-            last_seq=self.last_seq,
+            last_seq=keeper.last_seq,
+            journal=keeper.identity,
             uptime_s=(self._clock.monotonic_ns() - self._started_ns) / NS_PER_S,
             dropped_telemetry=self.dropped_telemetry,
-            unjournalled=len(self._unjournalled),
+            storage=keeper.storage,
+            unjournalled=keeper.unjournalled,
+            lost_from_journal=keeper.facts()["lost_from_journal"],
+            removed_from_journal=keeper.facts()["removed_from_journal"],
             refused=self._guard.refused(),
             samples=self._samples(),
         )

@@ -64,11 +64,15 @@ class Journalled(Published):
 
     Attributes:
         seq: durable counter without holes; 0 until the publisher has numbered the event.
+        journal: identity of the numbering; another one means that the state was made anew and counts from the start.
+        journalled: false in what is published while the disk refuses; the journal has it later, or it is counted lost.
         id: unique, for `edged feedback`.
         lost_samples: samples of the stream (as this monitor hears it) that were never scored, until this event.
     """
 
     seq: int = Field(default=0, ge=0)
+    journal: str = ""
+    journalled: bool = True
     id: str = ""
     stream: str
     monitor: str
@@ -137,7 +141,7 @@ class StatusEvent(Journalled):
     """Something about a stream, its device or the daemon changed. Topic ``status.<stream>``, or ``status.edged``.
 
     Attributes:
-        subject: what changed: ``capture``, ``input``, ``bank``, ``daemon``.
+        subject: what changed: ``capture``, ``input``, ``bank``, ``daemon``, ``storage``, ``clock``, ``state``.
         state: what it is now.
         reason: why, for people.
     """
@@ -187,9 +191,13 @@ class HeartbeatEvent(Published):
 
     kind: Literal["heartbeat"] = "heartbeat"
     last_seq: int = Field(ge=0)
+    journal: str = ""
     uptime_s: float = Field(ge=0)
     dropped_telemetry: int = Field(ge=0)
+    storage: Literal["ok", "low", "failing", "damaged"] = "ok"
     unjournalled: int = Field(default=0, ge=0)
+    lost_from_journal: int = Field(default=0, ge=0)
+    removed_from_journal: int = Field(default=0, ge=0)
     refused: dict[str, int] = Field(default_factory=dict)
     samples: dict[str, dict[str, dict[str, int]]] = Field(default_factory=dict)
 

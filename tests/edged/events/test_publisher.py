@@ -9,6 +9,7 @@ import zmq
 from edged.config import ControlSettings, EventsSettings, SecuritySettings
 from edged.control.server import ControlServer
 from edged.errors import ConfigError, StateError
+from edged.events import keeper as keeper_module
 from edged.events import publisher as publisher_module
 from edged.events.journal import JournalReader, read_journal
 from edged.events.publisher import Publisher
@@ -31,7 +32,7 @@ def running(tmp_path, **settings):
     with zmq.Context() as context:
         guard = SocketGuard(context, SecuritySettings())
         made = Publisher(guard, f"ipc://{tmp_path}/e", tmp_path,
-                         settings=EventsSettings(heartbeat_s=0.1, **settings), boot="b")  # fmt: skip
+                         settings=EventsSettings(heartbeat_s=0.1, **{"journal_max_age_days": 36500, **settings}), boot="b")  # fmt: skip
         made.start()
         try:
             yield made
@@ -95,23 +96,33 @@ def test_telemetry_is_dropped_and_counted_when_nobody_takes_it(tmp_path, monkeyp
 
 
 def test_a_failing_journal_silences_no_alarm_and_is_filled_later(tmp_path, monkeypatch):
-    monkeypatch.setattr(publisher_module, "_JOURNAL_RETRY_S", 0.0)
-    with running(tmp_path) as publisher, subscribe(tmp_path) as subscriber:
+    monkeypatch.setattr(keeper_module, "RETRY_S", 0.0)
+    with running(tmp_path, low_space_mib=0) as publisher, subscribe(tmp_path) as subscriber:
         wait_for_heartbeat(subscriber)
-        works = publisher_module.Journal.append
+        works = keeper_module.Journal.append
 
-        def full(*_):
+        def full(*_, **__):
             raise StateError("disk full")
 
-        monkeypatch.setattr(publisher_module.Journal, "append", full)
+        monkeypatch.setattr(keeper_module.Journal, "append", full)
         publisher.alarm(status(1), 0)
-        assert receive_statuses(subscriber, 1)[0]["seq"] == 1
-        assert publisher.unjournalled == 1
-        monkeypatch.setattr(publisher_module.Journal, "append", works)
+        alarm, told = receive_statuses(subscriber, 2)
+        assert (alarm["seq"], alarm["journalled"]) == (1, False)
+        assert (told["subject"], told["state"], told["journalled"]) == ("storage", "failing", False)
+        assert publisher.unjournalled == 2
+        assert [event.seq for event in publisher.waiting()] == [1, 2]
+        publisher.telemetry(score(1))
+        assert publisher.dropped_telemetry == 1
+        monkeypatch.setattr(keeper_module.Journal, "append", works)
         publisher.alarm(status(2), 0)
-        receive_statuses(subscriber, 1)
+        alarm, told = receive_statuses(subscriber, 2)
+        assert (alarm["seq"], alarm["journalled"], told["state"]) == (3, True, "ok")
         assert publisher.unjournalled == 0
-    assert [event["seq"] for event in read_journal(tmp_path)] == [1, 2]
+        publisher.telemetry(score(1))
+        assert publisher.dropped_telemetry == 1
+    assert [(event["seq"], event["journalled"]) for event in read_journal(tmp_path)] == [
+        (n, True) for n in (1, 2, 3, 4)
+    ]
 
 
 def test_a_bind_that_cannot_be_is_told_at_start(tmp_path):
