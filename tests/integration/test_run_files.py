@@ -79,6 +79,7 @@ def test_sigterm_stops_within_5_s_with_everything_heard_accounted_for(plant, day
 
 def test_enrolment_on_the_running_daemon_is_taken_up_and_can_be_rolled_back(plant, day, normal_clips):
     plant.add("press", {"source": "file", "path": str(day), "speed": 4.0, "loop": True})
+    plant.settings["control"] = {"directories": [str(normal_clips)]}
     with plant.daemon() as process, plant.client(process) as client, plant.subscriber() as subscriber:
         assert client.call("status")["streams"]["press"]["banks"] == {"anomaly": 0}
         report = client.call("enroll", {"stream": "press", "clips": [str(normal_clips)]}, timeout_s=60.0)
