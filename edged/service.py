@@ -191,7 +191,7 @@ class Service:
         self._verbs = Verbs(
             config, self.streams,
             use_bank=self.worker.use_bank, announce=self.announce, status=self.status, stop=self.ask_to_stop,
-            take_settings=self._take_settings,
+            take_settings=self._take_settings, waiting=self.publisher.waiting,
         )  # fmt: skip
         self.control = ControlServer(
             guard, config.control_endpoint, config.control, quick=self._verbs.quick, long=self._verbs.long

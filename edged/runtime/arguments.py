@@ -78,7 +78,7 @@ class RefitArgs(_Args):
 
 
 class ReplayArgs(_Args):
-    """Events after a number (and before another), or since a time."""
+    """Events after a number (and before another), and since a time."""
 
     after: int = Field(default=0, ge=0, le=_MAX_NUMBER)
     before: int | None = Field(default=None, ge=0, le=_MAX_NUMBER)

@@ -10,7 +10,8 @@ from edged.assembly import MONITOR_NAMES, Assembly
 from edged.config import Config
 from edged.control.server import Verb
 from edged.errors import ControlError, EnrolmentError, StateError, UsageError
-from edged.events.journal import JournalReader, parse_time_ns
+from edged.events.replay import replay
+from edged.events.schema import Journalled
 from edged.flow import SAMPLE_RATE_HZ
 from edged.pipeline import Monitor
 from edged.references.clips import ANOMALY_CLIPS, Clip, clip_of_samples
@@ -53,6 +54,7 @@ class Verbs:
         status: the daemon's status.
         stop: asks the daemon to stop.
         take_settings: reads the configuration again and takes over its thresholds; which changed.
+        waiting: what was published and is not in the journal yet.
     """
 
     def __init__(
@@ -65,10 +67,11 @@ class Verbs:
         status: Callable[[], dict[str, Any]],
         stop: Callable[[], None],
         take_settings: Callable[[], list[str]] = list,
+        waiting: Callable[[], list[Journalled]] = list,
     ) -> None:
         self._config, self._streams = config, streams
         self._use_bank, self._announce, self._status, self._stop = use_bank, announce, status, stop
-        self._take_settings = take_settings
+        self._take_settings, self._waiting = take_settings, waiting
         self._sending = Sending(config)
         self._refreshing = threading.Lock()
         self._given: dict[tuple[str, str], int] = {}  # versions that monitors have, or take at their next segment
@@ -112,14 +115,9 @@ class Verbs:
         return {"scores": [score.fields() for score in scores]}
 
     def replay(self, args: dict[str, Any]) -> dict[str, Any]:
-        """Journalled events, oldest first, at most ``limit``."""
+        """Past events, oldest first, at most ``limit``; see `edged.events.replay`."""
         wanted = parsed(ReplayArgs, args)
-        with JournalReader(self._config.state_path) as reader:
-            if wanted.since is not None:
-                found = reader.since(parse_time_ns(wanted.since), topics=wanted.topics, limit=wanted.limit)
-            else:
-                found = reader.after(wanted.after, before=wanted.before, topics=wanted.topics, limit=wanted.limit)
-            return {"events": found, "last_seq": reader.last_seq()}
+        return replay(self._config.state_path, waiting=self._waiting, **wanted.model_dump())
 
     def show(self, args: dict[str, Any]) -> dict[str, Any]:
         """What is enrolled on a stream."""
