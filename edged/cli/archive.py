@@ -53,7 +53,7 @@ def references_import(
     config: ConfigOption = None,
     state: StateOption = None,
 ) -> None:
-    """Take over the references of another device; `edged references rollback` undoes it.
+    """Take over the references of another device; the last line says how to undo it.
 
     Only archives signed by this device, by a key in the state directory's trusted-signers/, or by --signer are taken.
     Example: edged references import press-3.edged-bank --stream press-4 --signer edged-ed25519:...
@@ -68,6 +68,14 @@ def references_import(
     labels = ", ".join(f"{label}: {count} clips" for label, count in report["labels"].items())
     what = "could be imported" if dry_run else f"imported, version {report['version']}"
     print(f"{report['stream']} / {report['monitor']}: {what}; {labels}; from {report['from']['stream']}")
+    if not dry_run:
+        note(f"edged: `{_undo(report)}` undoes it")
+
+
+def _undo(report: dict[str, Any]) -> str:
+    """The command: nothing lies before a first version that one could roll back to."""
+    verb = "rollback" if report["version_before"] else "remove"
+    return f"edged references {verb} --stream {report['stream']} --monitor {report['monitor']}"
 
 
 def references_signer(as_json: JsonOption = False, config: ConfigOption = None, state: StateOption = None) -> None:

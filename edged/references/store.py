@@ -164,7 +164,10 @@ class BankStore(Database):
             known = [v.version for v in self.versions(stream, monitor)]
             wanted = version if version is not None else self._before(stream, monitor, active, known)
             if wanted not in known:
-                raise StateError(f"{stream}/{monitor}: no version to roll back to", fix=f"known: {known or 'none'}")
+                fix = f"known: {known or 'none'}"
+                if version is None and active:
+                    fix = f"nothing lies before version {active}: `edged references remove` undoes it"
+                raise StateError(f"{stream}/{monitor}: no version to roll back to", fix=fix)
             self._activate(stream, monitor, wanted)
         return wanted
 

@@ -18,6 +18,10 @@ from edged.references.archive import Archive, packed, read_archive
 from edged.references.bank import ClipRecord
 from edged.references.signing import DeviceKey, given_signer, trusted_signers
 from edged.references.store import BankStore, StoredBank
+from edged.score.dtw import StreamingDtw
+from edged.score.keyword import KeywordModel
+
+_PROBE_FRAMES = 64
 
 
 def export_bank(store: BankStore, state_dir: Path, stream: str, monitor: str, out: Path) -> dict[str, Any]:
@@ -76,6 +80,7 @@ def import_bank(
         "stream": stream,
         "monitor": manifest.monitor,
         "version": version,
+        "version_before": old,
         "dry_run": dry_run,
         "labels": labels,
         "from": {"stream": manifest.stream, "version": manifest.version, "created_at": manifest.created_at},
@@ -149,9 +154,25 @@ def _keyword_labels(stored: StoredBank, bundle: Bundle) -> dict[str, int]:
     bank = keyword.bank_of_store(stored, bundle)
     _check_records(bank.clips)
     dim = bundle.manifest.representations[0].dim
-    if any(template.ndim != 2 or template.shape[1] != dim for template in bank.templates):
-        raise ValueError(f"templates that are not rows of {dim} values")
+    if not 0 < len(bank.templates) <= keyword.MAX_TEMPLATES:
+        raise ValueError(f"{len(bank.templates)} templates")
+    for template in (*bank.templates, *bank.model.templates):
+        if template.ndim != 2 or not len(template) or template.shape[1] != dim or not np.isfinite(template).all():
+            raise ValueError(f"templates that are not rows of {dim} finite values")
+    _check_spotting(bank.model, dim)
     return bank.words
+
+
+def _check_spotting(model: KeywordModel, dim: int) -> None:
+    """What the daemon will do with it must not fail there: warp, combine, compare with a limit."""
+    with np.errstate(all="ignore"):
+        noise = np.random.default_rng(0).standard_normal((_PROBE_FRAMES, dim)).astype(np.float32)
+        distances, _ = model.combine(StreamingDtw(model.templates).push(noise))
+        levels = np.concatenate([model.word_frames, model.limits()])
+    if distances.shape != (_PROBE_FRAMES, len(model.words)) or np.isnan(distances).any():
+        raise ValueError("distances that are no numbers")
+    if not np.isfinite(levels).all():
+        raise ValueError("words without templates, or limits that are no numbers")
 
 
 def write_new(path: Path, data: bytes) -> None:

@@ -94,7 +94,15 @@ def test_a_version_after_a_roll_back_gets_a_number_of_its_own(store):
     assert store.load("press", "anomaly", 2).facts == {"value": 2}
 
 
-@pytest.mark.parametrize("version", [None, 5, 0, -1])
+def test_rolling_back_the_first_version_names_what_undoes_it(store):
+    # after a first import the advice was to roll back, which was then refused
+    commit(store, 1)
+    with pytest.raises(StateError, match=r"nothing lies before version 1: `edged references remove` undoes it"):
+        store.rollback("press", "anomaly")
+    assert store.active_version("press", "anomaly") == 1
+
+
+@pytest.mark.parametrize("version", [5, 0, -1])
 def test_rolling_back_to_nowhere_is_refused(store, version):
     commit(store, 1)
     with pytest.raises(StateError, match=r"no version to roll back to; known: \[1\]"):
