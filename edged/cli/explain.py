@@ -73,10 +73,14 @@ def _stream(settings: Any, store: Any, stream: str | None) -> str:
 
 
 def _draw(found: Any, title: str, path: Path) -> None:
+    """Draw beside the place and rename: a picture that was there before stays whole until the new one is."""
     from edged.explain.picture import png
+    from edged.files import write_durably
 
+    picture = png(found, title)
+    is_special = path.exists() and not path.is_file()  # such as /dev/stdout, which nothing may be renamed onto
     try:
-        path.write_bytes(png(found, title))
+        path.write_bytes(picture) if is_special else write_durably(path, picture, mode=0o644)
     except OSError as error:
         raise UsageError(f"{path}: {error.strerror}", fix="name another place with --png") from error
 
