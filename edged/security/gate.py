@@ -24,7 +24,8 @@ ZAP_DOMAIN = b"edged"
 _ZAP_ENDPOINT, _ORDERS_ENDPOINT = "inproc://zeromq.zap.01", "inproc://edged.security.orders"
 _ZAP_VERSION, _OK = b"1.0", b"200"
 _DENIED = b"300"
-"""For now: the client tries again, and is in as soon as its key is on the list. After a 400 it would never try again."""
+"""For now: the client tries again when the handshake's time is over, and is in once its key is on the list. After a 400
+libzmq's client would never try again."""
 _RAW_KEY_BYTES = 32
 _MONITOR_HIGH_WATER_MARK = 10_000
 _WARN_EVERY_S = 60.0

@@ -8,7 +8,7 @@ import zmq
 from edged.config import SecuritySettings
 from edged.errors import ConfigError
 from edged.security import SocketGuard
-from edged.security.guard import user_of
+from edged.security.guard import HANDSHAKE_MS, user_of
 from edged.security.keyring import Keyring
 from edged.security.keys import new_pair, read_pair
 
@@ -131,7 +131,7 @@ def test_a_listed_key_is_let_in_and_known(keyring, name, right):
 def test_a_stranger_is_shut_out_counted_and_named_once_in_the_log(keyring, caplog):
     with guarded(keyring) as (guard, server, endpoint), client_of(keyring, endpoint, new_pair()) as client:
         client.send(b"hello")
-        assert until(lambda: guard.refused()["keys"] >= 2)
+        assert until(lambda: guard.refused()["keys"] >= 2, timeout_s=3 * HANDSHAKE_MS / 1000)
         assert not server.poll(0)
     assert caplog.text.count("refused the key") == 1
 
@@ -202,7 +202,7 @@ def test_a_client_that_was_refused_is_let_in_when_it_is_added_and_nobody_is_cut(
         server.recv_multipart()
         keyring.add("new", "listen", public=pair.public.decode())
         assert guard.reload() == ["key new"]
-        assert server.poll(5000)
+        assert server.poll(3 * HANDSHAKE_MS)
         assert server.recv_multipart()[-1] == b"hello"
         connected = guard.facts()["accepted"]
         boss.send(b"again")
