@@ -24,8 +24,8 @@ from edged.errors import AudioError, UsageError
 from edged.flow import SAMPLE_RATE_HZ, Float32Array
 from edged.pipeline import embed_signal
 from edged.references.templates import template_of_clip
+from edged.score.barycentre import frechet_mean
 from trainer.align import align_order
-from trainer.barycentre import frechet_mean
 from trainer.data.hfcc import HOP_SAMPLES, hfcc
 from trainer.data.keyword_order import Orders
 from trainer.data.keywords import WordClip, read_audio

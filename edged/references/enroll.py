@@ -7,7 +7,6 @@ clips -> examined one by one -> embedded -> a new bank in memory -> gate -> comm
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -15,43 +14,25 @@ from typing import Any
 
 from edged.assembly import Assembly
 from edged.config import AnomalySettings
-from edged.errors import EnrolmentError
 from edged.pipeline import AnomalyMonitor
-from edged.references import anomaly, keyword
-from edged.references.bank import ClipRecord
+from edged.references import anomaly
 from edged.references.clips import ANOMALY_CLIPS, KEYWORD_CLIPS, Clip, ClipSet, RefusedClip, examined, find_audio
 from edged.references.embedding import Track, embedded_clips
 from edged.references.expectation import expected_alarms
 from edged.references.gate import Embedded, GateFinding, judge, like_anomalies, of_wrong_rate
+from edged.references.keyword_enroll import KeywordWish, enroll_keyword, examined_counters
 from edged.references.past import past_sound
 from edged.references.report import EnrolmentReport, judged_clips, refusal
-from edged.references.search import printable_name
 from edged.references.store import BankStore
+from edged.references.terms import ORDINARY, Terms, check_stream, checked_label, fresh_ones, nothing_new, passed_over
 from edged.score.references import SOURCE
 
+__all__ = [
+    "TARGET", "Terms", "anomaly_bank", "anomaly_monitor", "enroll_domain", "enroll_events", "enroll_keyword",
+    "enroll_paths", "unknown_stream_notes",
+]  # fmt: skip
+
 TARGET = "target"
-MAX_LABEL_CHARACTERS = 64
-STREAM_NAME = r"[A-Za-z0-9][A-Za-z0-9_-]{0,47}"
-
-Bank = anomaly.AnomalyBank | keyword.KeywordBank
-
-
-@dataclass(frozen=True)
-class Terms:
-    """How an enrolment is meant.
-
-    Attributes:
-        dry_run: look and report, change nothing.
-        force: enrol what is only doubtful.
-        reason: for the history; empty = "enrolled DOMAIN".
-    """
-
-    dry_run: bool = False
-    force: bool = False
-    reason: str = ""
-
-
-ORDINARY = Terms()
 
 
 def enroll_paths(
@@ -62,6 +43,8 @@ def enroll_paths(
     *,
     domain: str | None = None,
     keyword: str | None = None,
+    counters: Sequence[Path] = (),
+    average: bool = False,
     channel: int = 0,
     terms: Terms = ORDINARY,
     track_reading: Track = iter,
@@ -71,6 +54,8 @@ def enroll_paths(
 
     Args:
         keyword: the word that is spoken in them; None = normal sound of a machine.
+        counters: clips, or a directory of them, of each word that the keyword must not be taken for.
+        average: hold the keyword as the average of its clips.
         track_reading: shows progress while every clip is read and examined; `track`: while they are embedded.
 
     Raises:
@@ -78,11 +63,13 @@ def enroll_paths(
         StateError: the database refused; nothing has changed.
     """
     limits = ANOMALY_CLIPS if keyword is None else KEYWORD_CLIPS
-    found = examined(find_audio(paths), limits, channel=channel, track=track_reading)
+    files = find_audio(paths) if paths else []
+    found = examined(files, limits, channel=channel, track=track_reading)
     if keyword is None:
         report = enroll_domain(assembly, store, stream, found, domain=domain, terms=terms, track=track)
     else:
-        report = enroll_keyword(assembly, store, stream, found, word=keyword, terms=terms, track=track)
+        wish = KeywordWish(keyword, examined_counters(counters, channel), average)
+        report = enroll_keyword(assembly, store, stream, found, word=wish, terms=terms, track=track)
     return report.facts() | {"notes": [*unknown_stream_notes(assembly, stream), *report.notes]}
 
 
@@ -138,9 +125,9 @@ def enroll_domain(
         EnrolmentError: the clips cannot be used, or are doubtful; nothing has changed. A dry run reports that instead.
         StateError: the database refused; nothing has changed.
     """
-    label = _checked_label(domain, "domain") if domain is not None else None
+    label = checked_label(domain, "domain") if domain is not None else None
     old = anomaly_bank(assembly, store, stream)
-    _check_stream(stream, old)
+    check_stream(stream, is_known=old is not None)
     enrolment = _Enrolment(assembly, stream, old, label or (TARGET if old else SOURCE), terms)
     found = clips if isinstance(clips, ClipSet) else ClipSet(tuple(clips))
     report, bank = enrolment.judged(found, track)
@@ -152,51 +139,6 @@ def enroll_domain(
     reason = terms.reason or f"enrolled {report.label}"
     version = store.commit(stream, anomaly.MONITOR, facts, arrays, reason=reason, based_on=old.version if old else 0)
     return replace(report, version=version)
-
-
-def enroll_keyword(
-    assembly: Assembly,
-    store: BankStore,
-    stream: str,
-    clips: ClipSet | Sequence[Clip],
-    *,
-    word: str,
-    terms: Terms = ORDINARY,
-    track: Track = iter,
-) -> EnrolmentReport:
-    """Add clips of a spoken word to a stream's keyword monitor.
-
-    Raises:
-        EnrolmentError: the clips cannot be used; nothing has changed.
-        StateError: the database refused; nothing has changed.
-    """
-    word = _checked_label(word, "keyword")
-    found = clips if isinstance(clips, ClipSet) else ClipSet(tuple(clips))
-    bundle = assembly.bundle(stream, "keyword")
-    current = assembly.bank(store, stream, "keyword")
-    old = current if isinstance(current, keyword.KeywordBank) else None
-    _check_stream(stream, old)
-    fresh, copies = _fresh(old, found)
-    if not fresh and not found.refused:
-        raise _nothing_new(stream, old, found)
-    n_old, version = (len(old.clips), old.version) if old else (0, 0)
-    report = EnrolmentReport(
-        stream, "keyword", word, version, 0, n_old, None, (*_passed_over(copies), *_doubts(fresh)),
-        accepted=not found.refused, dry_run=terms.dry_run, refused=found.refused,
-        clips=judged_clips(GateFinding(), found.refused, copies),
-    )  # fmt: skip
-    if found.refused:
-        if terms.dry_run:
-            return report
-        raise refusal(report)
-    bank = keyword.extended_bank(bundle, old, embedded_clips(assembly, stream, "keyword", fresh, track), word)
-    report = replace(report, added_clips=len(bank.clips) - n_old, total_clips=len(bank.clips))
-    if terms.dry_run:
-        return report
-    facts, arrays = keyword.bank_to_store(bank, bundle)
-    return replace(
-        report, version=store.commit(stream, "keyword", facts, arrays, reason=f"enrolled {word}", based_on=version)
-    )
 
 
 def anomaly_bank(assembly: Assembly, store: BankStore, stream: str) -> anomaly.AnomalyBank | None:
@@ -224,9 +166,9 @@ class _Enrolment:
 
     def judged(self, found: ClipSet, track: Track) -> tuple[EnrolmentReport, anomaly.AnomalyBank | None]:
         """The report, and the new bank as far as it came to one."""
-        fresh, copies = _fresh(self.old, found)
+        fresh, copies = fresh_ones(self.old.clips if self.old else (), found)
         if not fresh and not found.refused:
-            raise _nothing_new(self.stream, self.old, found)
+            raise nothing_new(self.stream, self.old.clips if self.old else (), found)
         refused = [*found.refused, *of_wrong_rate(self.old, fresh)]
         if refused:
             return self._report(GateFinding(), refused, copies), None
@@ -259,57 +201,9 @@ class _Enrolment:
         old = self.old
         return EnrolmentReport(
             self.stream, anomaly.MONITOR, self.label, old.version if old else 0, 0, len(old.clips) if old else 0,
-            old.threshold if old else None, (*_passed_over(copies), *finding.remarks),
+            old.threshold if old else None, (*passed_over(copies), *finding.remarks),
             accepted=not refused and (self.terms.force or not finding.doubts), dry_run=self.terms.dry_run,
             doubts=finding.doubts, refused=tuple(refused), clips=judged_clips(finding, refused, copies),
             threshold_before=old.threshold if old else None,
             overlap=finding.overlap, strength_factor=finding.strength_factor,
         )  # fmt: skip
-
-
-def _check_stream(stream: str, old: Bank | None) -> None:
-    """Refuse to begin with a name that no configuration can hold.
-
-    Raises:
-        EnrolmentError: it is none.
-    """
-    if old is None and not re.fullmatch(STREAM_NAME, stream):
-        fix = "take 1 to 48 letters, digits, - and _, as in the configuration"
-        raise EnrolmentError(f"'{printable_name(stream)}' cannot be the name of a stream", fix=fix)
-
-
-def _fresh(old: Bank | None, found: ClipSet) -> tuple[list[Clip], list[tuple[str, str]]]:
-    """Clips that are not enrolled yet, and (name, name of what it is a copy of) of the others."""
-    known: dict[str, ClipRecord] = {record.sha256: record for record in old.clips} if old else {}
-    fresh = [clip for clip in found.clips if clip.sha256 not in known]
-    enrolled = [(clip.name, f"{known[clip.sha256].name} (enrolled)") for clip in found.clips if clip.sha256 in known]
-    return fresh, [*found.copies, *enrolled]
-
-
-def _nothing_new(stream: str, old: Bank | None, found: ClipSet) -> EnrolmentError:
-    if not old or not found.clips:
-        return EnrolmentError("no clips to enrol")
-    given = {clip.sha256 for clip in found.clips}
-    labels = ", ".join(dict.fromkeys(f"'{record.label}'" for record in old.clips if record.sha256 in given))
-    fix = "to enrol them as something else, undo that first with `edged references rollback`"
-    return EnrolmentError(f"every one of these clips is enrolled already, as {labels} of stream '{stream}'", fix=fix)
-
-
-def _passed_over(copies: Sequence[tuple[str, str]]) -> tuple[str, ...]:
-    return tuple(f"{name}: passed over, the same recording as {first}" for name, first in copies)
-
-
-def _checked_label(text: str, what: str) -> str:
-    """A domain or keyword without space around it; it goes into topics, events and logs.
-
-    Raises:
-        EnrolmentError: empty, too long, or with characters that cannot be shown.
-    """
-    label = text.strip()
-    if not label or len(label) > MAX_LABEL_CHARACTERS or not label.isprintable():
-        raise EnrolmentError(f"the {what} must have 1 to {MAX_LABEL_CHARACTERS} printable characters")
-    return label
-
-
-def _doubts(clips: Sequence[Clip]) -> tuple[str, ...]:
-    return tuple(f"{clip.name}: {doubt}" for clip in clips for doubt in clip.doubts)

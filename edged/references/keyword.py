@@ -2,34 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
-import numpy as np
 from numpy.typing import NDArray
 
 from edged.embed.bundle import Bundle
 from edged.errors import EnrolmentError
-from edged.flow import Embedding, Float32Array
+from edged.flow import Float32Array
 from edged.frontend import BACKGROUND
 from edged.references.bank import (
     ClipRecord,
     bundle_facts,
     check_same_bundle,
-    fresh_clips,
     record_of,
     records_as_facts,
     records_of_facts,
 )
-from edged.references.clips import Clip
+from edged.references.counters import CounterWord, counters_of_store, counters_to_store, joined
 from edged.references.store import StoredBank
-from edged.references.templates import template_of_clip
+from edged.references.templates import SpokenClip
+from edged.score.barycentre import representative
 from edged.score.keyword import KeywordModel
+from edged.score.verification import counter_key
 
-MONITOR = "keyword"
+MONITOR: Literal["keyword"] = "keyword"
 MAX_TEMPLATES = 500
-_TEMPLATE, _MODEL = "template/", "model/"
+_TEMPLATE, _MODEL, _VERIFIER = "template/", "model/", "verifier/"
 
 
 @dataclass(frozen=True)
@@ -41,12 +41,18 @@ class KeywordBank:
         clips: every enrolled clip; its label is the word.
         templates: float32 (n_frames, dim) of every clip, in the same order.
         model: fitted to them.
+        averaged: words that the model holds as averages of their templates.
+        counters: words that enrolled ones must not be taken for.
+        verifier: fitted to them and their words; None where there are none.
     """
 
     version: int
     clips: tuple[ClipRecord, ...]
     templates: tuple[Float32Array, ...]
     model: KeywordModel
+    averaged: tuple[str, ...] = ()
+    counters: tuple[CounterWord, ...] = ()
+    verifier: KeywordModel | None = None
 
     @property
     def words(self) -> dict[str, int]:
@@ -54,28 +60,62 @@ class KeywordBank:
         labels = [clip.label for clip in self.clips]
         return {label: labels.count(label) for label in dict.fromkeys(labels)}
 
+    def templates_of(self, word: str) -> list[Float32Array]:
+        """Templates of the clips of a word."""
+        return [rows for clip, rows in zip(self.clips, self.templates, strict=True) if clip.label == word]
+
 
 def extended_bank(
-    bundle: Bundle, current: KeywordBank | None, clips: Sequence[tuple[Clip, Sequence[Embedding]]], word: str
+    bundle: Bundle,
+    current: KeywordBank | None,
+    clips: Sequence[SpokenClip],
+    word: str,
+    *,
+    counters: Sequence[CounterWord] = (),
+    average: bool = False,
 ) -> KeywordBank:
-    """A new bank: what the current one holds, and these clips of a word.
+    """A new bank: what the current one holds, and these clips of a word, none of which it has.
+
+    Args:
+        counters: more words that enrolled ones must not be taken for.
+        average: whether the model shall hold the word as averages of its templates.
 
     Raises:
-        EnrolmentError: a clip holds no usable word, all are enrolled already, or there would be too many.
+        EnrolmentError: there would be too many templates.
     """
-    fresh = fresh_clips(current.clips if current else (), clips)
-    records = (*(current.clips if current else ()), *(record_of(clip, word) for clip, _ in fresh))
-    templates = (*(current.templates if current else ()), *_templates(bundle, fresh))
-    if len(templates) > MAX_TEMPLATES:
+    records = (*(current.clips if current else ()), *(record_of(clip.clip, word) for clip in clips))
+    templates = (*(current.templates if current else ()), *(clip.template for clip in clips))
+    every_counter = joined(current.counters if current else (), counters)
+    if len(templates) + sum(len(one.templates) for one in every_counter) > MAX_TEMPLATES:
         raise EnrolmentError(f"the bank would hold more than {MAX_TEMPLATES} templates", fix="enrol fewer clips")
-    return KeywordBank(0, records, templates, _fitted(bundle, records, templates))
+    averaged = tuple(dict.fromkeys([*(current.averaged if current else ()), *([word] if average else [])]))
+    return _fitted(bundle, records, templates, averaged, every_counter)
+
+
+def counter_word(word: str, name: str, clips: Sequence[SpokenClip]) -> CounterWord:
+    """Clips of a word that another one must not be taken for."""
+    records = tuple(record_of(clip.clip, name) for clip in clips)
+    return CounterWord(word, name, records, tuple(clip.template for clip in clips))
+
+
+def background_rows(bundle: Bundle) -> Float32Array:
+    """Embeddings of ordinary speech, float32 (n_rows, dim)."""
+    return bundle.calibration[BACKGROUND].astype("float32")
 
 
 def bank_to_store(bank: KeywordBank, bundle: Bundle) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
     """Facts and arrays for the store."""
-    facts = bundle_facts(bundle) | {"clips": records_as_facts(bank.clips), "threshold": bank.model.threshold}
+    counters, counter_arrays = counters_to_store(bank.counters)
+    facts = bundle_facts(bundle) | {
+        "clips": records_as_facts(bank.clips),
+        "threshold": bank.model.threshold,
+        "averaged": list(bank.averaged),
+        "counters": counters,
+        "verified": list(bank.verifier.words) if bank.verifier else [],
+    }
     arrays: dict[str, NDArray[Any]] = {f"{_TEMPLATE}{index}": rows for index, rows in enumerate(bank.templates)}
-    return facts, arrays | {_MODEL + name: value for name, value in bank.model.to_arrays().items()}
+    arrays |= counter_arrays | _prefixed(_MODEL, bank.model)
+    return facts, arrays | (_prefixed(_VERIFIER, bank.verifier) if bank.verifier else {})
 
 
 def bank_of_store(stored: StoredBank, bundle: Bundle) -> KeywordBank:
@@ -84,36 +124,42 @@ def bank_of_store(stored: StoredBank, bundle: Bundle) -> KeywordBank:
     Raises:
         StateError: it belongs to another bundle, or is damaged.
     """
-    check_same_bundle(stored.facts, bundle, f"{stored.stream}/{stored.monitor}")
-    records = records_of_facts(stored.facts)
+    facts = stored.facts
+    check_same_bundle(facts, bundle, f"{stored.stream}/{stored.monitor}")
+    records = records_of_facts(facts)
     templates = tuple(stored.arrays[f"{_TEMPLATE}{index}"] for index in range(len(records)))
-    arrays = {k.removeprefix(_MODEL): v for k, v in stored.arrays.items() if k.startswith(_MODEL)}
-    words = tuple(dict.fromkeys(record.label for record in records))
-    return KeywordBank(stored.version, records, templates, KeywordModel.from_arrays(arrays, words))
+    model = _model_of(stored, _MODEL, dict.fromkeys(record.label for record in records))
+    verified = [str(word) for word in facts.get("verified", ())]
+    return KeywordBank(
+        stored.version, records, templates, model, tuple(facts.get("averaged", ())),
+        counters_of_store(facts.get("counters", ()), stored.arrays),
+        _model_of(stored, _VERIFIER, verified) if verified else None,
+    )  # fmt: skip
 
 
-def _templates(bundle: Bundle, clips: Sequence[tuple[Clip, Sequence[Embedding]]]) -> list[Float32Array]:
-    name, hop = bundle.manifest.representations[0].name, int(bundle.manifest.features["hop_samples"])
-    templates, problems = [], []
-    for clip, embeddings in clips:
-        rows = np.concatenate([_valid_rows(embedding, name, hop) for embedding in embeddings])
-        try:
-            templates.append(template_of_clip(clip.name, clip.samples, rows, hop))
-        except EnrolmentError as error:
-            problems.append(str(error))
-    if problems:
-        raise EnrolmentError(f"{len(problems)} clips refused, nothing enrolled:\n  " + "\n  ".join(problems))
-    return templates
+def _prefixed(prefix: str, model: KeywordModel) -> dict[str, NDArray[Any]]:
+    return {prefix + name: value for name, value in model.to_arrays().items()}
 
 
-def _valid_rows(embedding: Embedding, name: str, hop_samples: int) -> Float32Array:
-    n_valid = -(-(embedding.sample_end - embedding.sample_start) // hop_samples)
-    return embedding.vectors[name][:n_valid]
+def _model_of(stored: StoredBank, prefix: str, words: Iterable[str]) -> KeywordModel:
+    arrays = {k.removeprefix(prefix): v for k, v in stored.arrays.items() if k.startswith(prefix)}
+    return KeywordModel.from_arrays(arrays, tuple(words))
 
 
-def _fitted(bundle: Bundle, records: Sequence[ClipRecord], templates: Sequence[Float32Array]) -> KeywordModel:
-    by_word: dict[str, list[Float32Array]] = {}
+def _fitted(
+    bundle: Bundle,
+    records: tuple[ClipRecord, ...],
+    templates: tuple[Float32Array, ...],
+    averaged: tuple[str, ...],
+    counters: tuple[CounterWord, ...],
+) -> KeywordBank:
+    by_word: dict[str, Sequence[Float32Array]] = {}
     for record, template in zip(records, templates, strict=True):
-        by_word.setdefault(record.label, []).append(template)
-    limit = float(bundle.manifest.decision["limit_distance"])
-    return KeywordModel.fit(by_word, bundle.calibration[BACKGROUND], limit)
+        by_word[record.label] = [*by_word.get(record.label, ()), template]
+    by_word |= {word: representative(by_word[word]) for word in averaged if word in by_word}
+    limit, background = float(bundle.manifest.decision["limit_distance"]), background_rows(bundle)
+    model = KeywordModel.fit(by_word, background, limit)
+    verified = {one.word: by_word[one.word] for one in counters if one.word in by_word}
+    verified |= {counter_key(one.word, one.name): one.templates for one in counters}
+    verifier = KeywordModel.fit(verified, background, limit) if counters else None
+    return KeywordBank(0, records, templates, model, averaged, counters, verifier)

@@ -2,13 +2,51 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+
 import numpy as np
 
+from edged.embed.bundle import Bundle
 from edged.errors import EnrolmentError
-from edged.features.activity import sound_span
-from edged.flow import SAMPLE_RATE_HZ, Float32Array
+from edged.flow import Embedding, Float32Array
+from edged.references.clips import Clip, RefusedClip
+from edged.references.keyword_gate_clip import WordSound, word_sound
 
-MIN_WORD_S, MAX_WORD_S = 0.12, 3.0
+
+@dataclass(frozen=True)
+class SpokenClip:
+    """A clip of a word, embedded.
+
+    Attributes:
+        rows: float32 (n_frames, dim), the whole clip, silence and all.
+        sound: where the word is in it.
+        hop_samples: between two rows.
+    """
+
+    clip: Clip
+    rows: Float32Array
+    sound: WordSound
+    hop_samples: int
+
+    @property
+    def span(self) -> tuple[int, int]:
+        """First row of the word, and one past its last."""
+        return self.sound.first // self.hop_samples, -(-self.sound.last // self.hop_samples)
+
+    @property
+    def template(self) -> Float32Array:
+        """The word, float32 (n_rows, dim)."""
+        return np.ascontiguousarray(self.rows[slice(*self.span)])
+
+
+def spoken_clip(bundle: Bundle, clip: Clip, embeddings: Sequence[Embedding]) -> SpokenClip | RefusedClip:
+    """Look for the word in an embedded clip."""
+    name, hop = bundle.manifest.representations[0].name, int(bundle.manifest.features["hop_samples"])
+    sound = word_sound(clip.samples)
+    if sound.fault:
+        return RefusedClip(clip.name, sound.fault, sound.reason)
+    return SpokenClip(clip, np.concatenate([_valid_rows(one, name, hop) for one in embeddings]), sound, hop)
 
 
 def template_of_clip(name: str, samples: Float32Array, rows: Float32Array, hop_samples: int) -> Float32Array:
@@ -25,15 +63,12 @@ def template_of_clip(name: str, samples: Float32Array, rows: Float32Array, hop_s
     Raises:
         EnrolmentError: nothing is heard in it, or what is heard is too short or too long for a word.
     """
-    span = sound_span(samples)
-    if span is None:
-        raise EnrolmentError(f"{name}: nothing is heard in it", fix="record the word again, nearer or louder")
-    duration_s = (span[1] - span[0]) / SAMPLE_RATE_HZ
-    if duration_s < MIN_WORD_S:
-        raise EnrolmentError(f"{name}: {duration_s:.2f} s of sound are too short for a word", fix="record it again")
-    if duration_s > MAX_WORD_S:
-        raise EnrolmentError(
-            f"{name}: {duration_s:.1f} s of sound are too long for a word", fix="cut the word out of it"
-        )
-    first, last = span[0] // hop_samples, -(-span[1] // hop_samples)
-    return np.ascontiguousarray(rows[first:last])
+    sound = word_sound(samples)
+    if sound.fault:
+        raise EnrolmentError(f"{name}: {sound.reason}")
+    return np.ascontiguousarray(rows[sound.first // hop_samples : -(-sound.last // hop_samples)])
+
+
+def _valid_rows(embedding: Embedding, name: str, hop_samples: int) -> Float32Array:
+    n_valid = -(-(embedding.sample_end - embedding.sample_start) // hop_samples)
+    return embedding.vectors[name][:n_valid]

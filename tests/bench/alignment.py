@@ -18,8 +18,8 @@ import numpy as np
 from tqdm import tqdm
 
 from edged.flow import SAMPLE_RATE_HZ
+from edged.score.barycentre import frechet_mean
 from trainer.align import align_order
-from trainer.barycentre import frechet_mean
 from trainer.data.clips import data_directory
 from trainer.evaluate.keyword_sets import ORDER_WORDS, Audio, Task, orders_task, telephone_task
 from trainer.evaluate.overlaps import overlap_shares, share_overlapping

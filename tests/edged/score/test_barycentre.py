@@ -5,8 +5,8 @@ from functools import cache
 import numpy as np
 import pytest
 
+from edged.score.barycentre import frechet_mean, warp
 from edged.score.dtw import unit_rows
-from trainer.barycentre import frechet_mean, warp
 
 
 def noisy_shots(n=4, seed=0):

@@ -10,6 +10,14 @@ from edged.flow import Float32Array, Float64Array
 from edged.score.dtw import unit_rows
 
 ITERATIONS = 10
+MOST_AVERAGED = 20
+"""Of many shots, so many say what their mean is."""
+
+
+def representative(shots: Sequence[Float32Array]) -> list[Float32Array]:
+    """What stands for all shots of a word, float (n_rows, dim) each: their mean, one template to listen for."""
+    step = -(-len(shots) // MOST_AVERAGED)
+    return [frechet_mean(shots[::step])]
 
 
 def frechet_mean(shots: Sequence[Float32Array], iterations: int = ITERATIONS) -> Float32Array:

@@ -1,0 +1,171 @@
+"""The gate in front of a keyword bank: clips of a word among each other, and the word among the enrolled ones. Pure.
+
+    a clip        keyword_gate_clip     nothing heard, too short, too long; whether it runs into the clip's edges
+    the clips     siblings, here        the odd one out, cut off, drowned in noise, the same recording twice
+    the words     keyword_gate_words    confusable with an enrolled word, no nearer to itself than to other speech
+
+A refusal stands. A doubt is the operator's to overrule. A remark is for her to know. The limits were chosen in
+tests/bench/keyword_gate.py.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from edged.flow import SAMPLE_RATE_HZ, Float32Array, Float64Array
+from edged.references.gate import GateFinding, JudgedClip
+from edged.references.keyword_gate_set import Nearness, Templates, left_out
+from edged.references.keyword_gate_words import OtherWord, word_finding
+from edged.references.templates import SpokenClip
+
+LEAST_SIBLINGS = 2
+ODD = 0.8
+"""So far from its siblings, seen by them or both ways, a clip is hardly of their word; 1 = any other speech."""
+APART = 0.65
+OVER_OTHERS = 1.4
+"""And so much farther than the others are from theirs: words that nobody says alike have no odd ones."""
+CUT_SHARE, CUT_S = 0.25, 0.06
+"""So much of the others' word, and so many seconds, lie beyond an edge that the sound runs into."""
+CUT_OVER_OTHERS = 1.15
+NOISY_DB, NOISY_OVER_OTHERS = 8.0, 1.25
+DROWNED_DB = 4.5
+SAME_RECORDING = 0.02
+
+
+@dataclass(frozen=True)
+class _Siblings:
+    """New clips beside each other and beside the templates that the word has already.
+
+    Attributes:
+        heard: of every clip, how far the others' templates are from it: the monitor without it would say so; (n,).
+        hears: how far its own template is from the others, (n,).
+        onto: own templates in all siblings' sounds, the new ones first.
+        spans: first row of the word and one past its last in each of those sounds.
+    """
+
+    heard: Float64Array
+    hears: Float64Array
+    onto: Nearness
+    spans: Sequence[tuple[int, int]]
+
+    def ratio(self, values: Float64Array, clip: int) -> float:
+        """A clip's value over the median of the other new ones; 1 where there are too few to compare it with."""
+        others = np.delete(values, clip)
+        if len(others) < LEAST_SIBLINGS or not np.isfinite(values).all():
+            return 1.0
+        return float(values[clip] / max(float(np.median(others)), 1e-6))
+
+
+def judge(
+    clips: Sequence[SpokenClip],
+    own: Sequence[Float32Array],
+    others: Sequence[OtherWord],
+    word: str,
+    background: Float32Array,
+) -> GateFinding:
+    """Look at clips of a word, all of which hold something like a word.
+
+    Args:
+        own: templates that the word has already.
+        others: the other enrolled words.
+        background: float32 (n_rows, dim), embeddings of ordinary speech.
+    """
+    templates = [*(clip.template for clip in clips), *own]
+    everything = Templates([*templates, *(one for other in others for one in other.templates)], background)
+    new = Templates([clip.template for clip in clips], background)
+    onto_clips = everything.nearness([clip.rows for clip in clips])
+    siblings = _siblings(clips, own, onto_clips, new)
+    judged = tuple(_judged(number, clip, siblings) for number, clip in enumerate(clips))
+    words = word_finding(
+        word, siblings.heard, onto_clips.distances[len(templates) :], new, others=others, background=background
+    )
+    doubts = [f"{one.name}: {one.reason}" for one in judged if one.verdict == "doubtful"]
+    remarks = [f"{one.clip.name}: {doubt}" for one in clips for doubt in one.clip.doubts]
+    remarks += [*_same_recordings(clips, siblings), *_edges(clips, siblings), *words.remarks]
+    return GateFinding(judged, (*doubts, *words.doubts), tuple(remarks))
+
+
+def _siblings(
+    clips: Sequence[SpokenClip], own: Sequence[Float32Array], onto_clips: Nearness, new: Templates
+) -> _Siblings:
+    n_clips = len(clips)
+    onto = new.nearness([*(clip.rows for clip in clips), *own])
+    heard = left_out(onto_clips.distances[: n_clips + len(own)], n_clips)
+    hears = left_out(onto.distances.T, n_clips)
+    return _Siblings(heard, hears, onto, [*(clip.span for clip in clips), *((0, len(rows)) for rows in own)])
+
+
+def _judged(number: int, clip: SpokenClip, siblings: _Siblings) -> JudgedClip:
+    doubts, distance = [], float(siblings.heard[number])
+    score = distance if np.isfinite(distance) else None
+    cut = _cut(number, clip, siblings)
+    if cut:
+        doubts.append(cut)
+    elif _is_noisy(number, clip, siblings):
+        doubts.append(f"the word hardly stands out of its background ({clip.sound.range_db:.0f} dB)")
+    elif _is_beyond(ODD, number, siblings):
+        doubts.append(
+            f"the odd one out: {distance:.2f} from the other clips, where 1 is any other speech and they are "
+            f"{float(np.median(np.delete(siblings.heard, number))):.2f} from theirs; another word, or a noise?"
+        )
+    if doubts:
+        return JudgedClip(clip.clip.name, "doubtful", score, "; ".join(doubts))
+    apart = f"stands apart: {distance:.2f} from the other clips" if _is_beyond(APART, number, siblings) else ""
+    return JudgedClip(clip.clip.name, "ok", score, apart)
+
+
+def _is_beyond(limit: float, number: int, siblings: _Siblings) -> bool:
+    """Whether a clip is farther from its siblings than a limit, and than they are from theirs."""
+    if len(siblings.spans) <= LEAST_SIBLINGS:
+        return False
+    values = (siblings.heard, (siblings.heard + siblings.hears) / 2.0)
+    return any(v[number] > limit and siblings.ratio(v, number) > OVER_OTHERS for v in values)
+
+
+def _cut(number: int, clip: SpokenClip, siblings: _Siblings) -> str:
+    """What of the word lies beyond an edge, by the siblings; empty where nothing does.
+
+    A template is looked for in every sibling: what their word holds before or after the best match is missing here.
+    """
+    others = np.delete(np.arange(len(siblings.spans)), number)
+    if not len(others) or len(clip.template) == 0:
+        return ""
+    spans = np.array(siblings.spans)[others]
+    lengths = spans[:, 1] - spans[:, 0]
+    before = siblings.onto.starts[number, others] - spans[:, 0]
+    after = spans[:, 1] - 1 - siblings.onto.ends[number, others]
+    if len(siblings.heard) > LEAST_SIBLINGS and siblings.ratio(siblings.heard, number) < CUT_OVER_OTHERS:
+        return ""
+    edges = (("beginning", "begin", "earlier", before, clip.sound.begins_amid),
+             ("end", "go on", "longer", after, clip.sound.ends_amid))  # fmt: skip
+    for edge, they_do, how, missing, is_amid in edges:
+        missing_s = float(np.median(missing)) * clip.hop_samples / SAMPLE_RATE_HZ
+        if is_amid and missing_s >= CUT_S and float(np.median(missing / lengths)) >= CUT_SHARE:
+            return f"its {edge} is cut off: the other clips {they_do} {missing_s:.2f} s {how}"
+    return ""
+
+
+def _is_noisy(number: int, clip: SpokenClip, siblings: _Siblings) -> bool:
+    range_db = clip.sound.range_db
+    is_worse = siblings.ratio(siblings.heard, number) > NOISY_OVER_OTHERS
+    return range_db < DROWNED_DB or (range_db < NOISY_DB and is_worse)
+
+
+def _same_recordings(clips: Sequence[SpokenClip], siblings: _Siblings) -> list[str]:
+    """A pair that is nearer than anybody speaks twice: one clip under two names says nothing of how a word varies."""
+    n_clips = len(clips)
+    among = np.maximum(siblings.onto.distances[:, :n_clips], siblings.onto.distances[:, :n_clips].T)
+    pairs = np.argwhere(np.triu(among < SAME_RECORDING, k=1))
+    return [f"{clips[a].clip.name} and {clips[b].clip.name} look like the same recording" for a, b in pairs[:5]]
+
+
+def _edges(clips: Sequence[SpokenClip], siblings: _Siblings) -> list[str]:
+    """Clips that run into an edge, where no sibling tells whether anything is missing, or most clips do."""
+    amid = [clip.clip.name for clip in clips if clip.sound.begins_amid or clip.sound.ends_amid]
+    if not amid or (len(siblings.spans) > 1 and 2 * len(amid) <= len(clips)):
+        return []
+    names = ", ".join(amid[:3]) + (" ..." if len(amid) > 3 else "")
+    return [f"sound runs into the edges of {len(amid)} of {len(clips)} clips ({names}): is the word whole in them?"]
