@@ -114,13 +114,18 @@ def threshold_text(facts: dict[str, Any]) -> str:
     '4.31 extrapolated from 31.4 h, false alarms per day 0.12 (0.01 to 0.5, 90%)'
     >>> threshold_text(facts | {"needed_h": 2.04})
     '4.31 extrapolated from 31.4 h, false alarms per day 0.12 (0.01 to 0.5, 90%), budget needs 2 h more'
+    >>> threshold_text(facts | {"false_alarms_per_day": rate | {"expected": None}, "lost_scores": 30})
+    '4.31 extrapolated from 31.4 h, false alarms per day up to 0.5 (90%), 30 scores lost'
     """
     rate = facts["false_alarms_per_day"]
     expected, low, high = ("?" if rate[key] is None else f"{rate[key]:.2g}" for key in ("expected", "low", "high"))
+    few = rate["expected"] is None and rate["high"] is not None
     needed = f", budget needs {facts['needed_h']:.2g} h more" if facts.get("needed_h") else ""
-    band = f"({low} to {high}, {rate['confidence']:.0%})"
+    confidence = f"{rate['confidence']:.0%}"
+    band = f"up to {high} ({confidence})" if few else f"{expected} ({low} to {high}, {confidence})"
+    lost = f", {facts['lost_scores']} scores lost" if facts.get("lost_scores") else ""
     start = f"{facts['threshold']:.2f} {facts['basis']} from {facts['heard_h']:.3g} h"
-    return f"{start}, false alarms per day {expected} {band}{needed}"
+    return f"{start}, false alarms per day {band}{needed}{lost}"
 
 
 def _short(value: object) -> object:
