@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -13,6 +13,10 @@ from edged.features.keyword import KeywordSpec
 from edged.flow import Detection, Embedding, Float32Array
 from edged.references.keyword import KeywordBank
 from edged.score.dtw import StreamingDtw
+from edged.score.verification import LEAD_ROWS, RowMemory, Verification
+
+REMEMBERED_ROWS = 1_000
+"""For the verification of matches, beside twice the longest template: rivals may make a match wait."""
 
 
 class KeywordSpotter:
@@ -33,6 +37,9 @@ class KeywordSpotter:
         self._limits = loose if all_matches else model.limits(settings.threshold, settings.thresholds)
         hold = decision["loose_hold_frames" if all_matches else "hold_frames"]
         self._dtw = StreamingDtw(model.templates)
+        self._verification = Verification(bank.verifier) if bank.verifier else None
+        longest = max(map(len, model.templates), default=0)
+        self._memory = RowMemory(2 * longest + REMEMBERED_ROWS)
         self._decider = KeywordDecider(model.word_frames, self._limits, int(hold))
         self._origin = self._next_sample = self._epoch = -1
         self._n_frames = 0
@@ -45,17 +52,30 @@ class KeywordSpotter:
             self._origin, self._epoch = embedding.sample_start, embedding.epoch
         self._next_sample = embedding.sample_end
         n_valid = -(-(embedding.sample_end - embedding.sample_start) // self._hop_samples)
+        if self._verification:
+            self._memory.add(frames[:n_valid])
         trace = self._dtw.push(frames[:n_valid])
         self._n_frames = trace.frame + n_valid
         found = self._decider.push(trace.frame, *self.bank.model.combine(trace))
-        return detections + tuple(self._detection(match) for match in found)
+        return detections + self._detections(found)
 
     def finish(self) -> tuple[Detection, ...]:
         """Decide everything that waits, and forget the signal."""
-        detections = tuple(self._detection(match) for match in self._decider.flush(self._n_frames))
+        detections = self._detections(self._decider.flush(self._n_frames))
         self._dtw.reset()
+        self._memory.reset()
         self._n_frames = 0
         return detections
+
+    def _detections(self, matches: Sequence[Candidate]) -> tuple[Detection, ...]:
+        """Matches, but those that are nearer to a counter-example of their word."""
+        return tuple(self._detection(match) for match in matches if self._is_upheld(match))
+
+    def _is_upheld(self, match: Candidate) -> bool:
+        if not self._verification:
+            return True
+        rows = self._memory.rows(match.frame_start - LEAD_ROWS, match.frame_end)
+        return self._verification.upholds(self.bank.model.words[match.word], rows)
 
     def _detection(self, match: Candidate) -> Detection:
         onset = self._origin + match.frame_start * self._hop_samples
