@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import zmq
+import zmq.asyncio
 
 from edged.control.protocol import Request, result_of
 from edged.errors import ControlError
@@ -18,6 +19,8 @@ MAX_REQUEST_BYTES = 1 << 20
 _CONNECT_TIMEOUT_S = 2.0
 _PING_TIMEOUT_S = 1.0
 _LOOK_EVERY_S = 0.5
+_MAX_ANSWER_BYTES = 64 << 20
+_RECONNECT_MAX_MS = 5000
 
 
 class Keys(Protocol):
@@ -35,14 +38,22 @@ class ControlClient:
         endpoint: the daemon's control socket.
         timeout_s: how long an answer may take.
         curve: keys, if the daemon asks for them.
+        connect_within_s: how long to look for a daemon.
     """
 
-    def __init__(self, endpoint: str, timeout_s: float = 10.0, curve: Keys | None = None) -> None:
+    def __init__(
+        self,
+        endpoint: str,
+        timeout_s: float = 10.0,
+        curve: Keys | None = None,
+        *,
+        connect_within_s: float | None = None,
+    ) -> None:
         self._endpoint = endpoint
-        self._timeout_s = timeout_s
-        self._curve = curve
+        self._timeout_s, self._connect_within_s = timeout_s, connect_within_s
         self._numbers = itertools.count(1)
-        self._socket = self._connect()
+        self._socket: zmq.Socket[bytes] = zmq.Context.instance().socket(zmq.DEALER)
+        _connect(self._socket, endpoint, curve)
 
     def __enter__(self) -> ControlClient:
         return self
@@ -62,14 +73,10 @@ class ControlClient:
             EdgedError: what the daemon refused with, in its own class.
         """
         identity = str(next(self._numbers))
-        request = Request(id=identity, verb=verb, args=args or {})
-        if not self._socket.poll(round(_CONNECT_TIMEOUT_S * 1000), zmq.POLLOUT):
-            raise ControlError(f"no daemon answers at {self._endpoint}", fix="start it with `edged run`")
-        body = request.model_dump_json().encode()
-        if len(body) > MAX_REQUEST_BYTES:
-            raise ControlError(
-                f"'{verb}': a request of {len(body)} bytes is too large", fix="name a directory of clips"
-            )
+        body = _request(identity, verb, args)
+        within_s = _CONNECT_TIMEOUT_S if self._connect_within_s is None else self._connect_within_s
+        if not self._socket.poll(round(within_s * 1000), zmq.POLLOUT):
+            raise _nobody(self._endpoint)
         self._socket.send(body)
         deadline_s = time.monotonic() + (timeout_s or self._timeout_s)
         while self._wait(verb, deadline_s):
@@ -92,14 +99,72 @@ class ControlClient:
                 raise ControlError(message, fix="see its log, and `edged references show` for what it had stored")
         return False
 
-    def _connect(self) -> zmq.Socket[bytes]:
-        socket: zmq.Socket[bytes] = zmq.Context.instance().socket(zmq.DEALER)
-        socket.setsockopt(zmq.LINGER, 0)
-        socket.setsockopt(zmq.IMMEDIATE, 1)  # so that "nobody there" is noticed before anything is sent
-        if self._curve is not None:
-            self._curve.apply(socket)
-        socket.connect(connectable(self._endpoint))
-        return socket
+
+class AsyncControlClient:
+    """The same for asyncio; belongs to one event loop, one call at a time.
+
+    Args: as for `ControlClient`.
+    """
+
+    def __init__(
+        self,
+        endpoint: str,
+        timeout_s: float = 10.0,
+        curve: Keys | None = None,
+        *,
+        connect_within_s: float | None = None,
+    ) -> None:
+        self._endpoint = endpoint
+        self._timeout_s, self._connect_within_s = timeout_s, connect_within_s
+        self._numbers = itertools.count(1)
+        self._socket = zmq.asyncio.Context.instance().socket(zmq.DEALER)
+        _connect(self._socket, endpoint, curve)
+
+    def close(self) -> None:
+        """Disconnect."""
+        self._socket.close()
+
+    async def call(self, verb: str, args: dict[str, Any] | None = None) -> dict[str, Any]:
+        """The daemon's answer.
+
+        Raises:
+            ControlError: no daemon answers.
+            EdgedError: what the daemon refused with, in its own class.
+        """
+        identity = str(next(self._numbers))
+        body = _request(identity, verb, args)
+        within_s = _CONNECT_TIMEOUT_S if self._connect_within_s is None else self._connect_within_s
+        if not await self._socket.poll(round(within_s * 1000), zmq.POLLOUT):  # type: ignore[call-arg]  # its stub's
+            raise _nobody(self._endpoint)
+        await self._socket.send(body)
+        deadline_s = time.monotonic() + self._timeout_s
+        while (left_s := deadline_s - time.monotonic()) > 0:
+            if await self._socket.poll(round(left_s * 1000)):
+                result = result_of(await self._socket.recv(), identity)
+                if result is not None:
+                    return result
+        raise ControlError(f"the daemon at {self._endpoint} did not answer '{verb}' in time", fix="see its log")
+
+
+def _connect(socket: zmq.Socket[Any], endpoint: str, curve: Keys | None) -> None:
+    socket.setsockopt(zmq.LINGER, 0)
+    socket.setsockopt(zmq.IMMEDIATE, 1)  # so that "nobody there" is noticed before anything is sent
+    socket.setsockopt(zmq.MAXMSGSIZE, _MAX_ANSWER_BYTES)
+    socket.setsockopt(zmq.RECONNECT_IVL_MAX, _RECONNECT_MAX_MS)
+    if curve is not None:
+        curve.apply(socket)
+    socket.connect(connectable(endpoint))
+
+
+def _request(identity: str, verb: str, args: dict[str, Any] | None) -> bytes:
+    body = Request(id=identity, verb=verb, args=args or {}).model_dump_json().encode()
+    if len(body) > MAX_REQUEST_BYTES:
+        raise ControlError(f"'{verb}': a request of {len(body)} bytes is too large", fix="name a directory of clips")
+    return body
+
+
+def _nobody(endpoint: str) -> ControlError:
+    return ControlError(f"no daemon answers at {endpoint}", fix="start it with `edged run`")
 
 
 def running_daemon(endpoint: str) -> ControlClient | None:

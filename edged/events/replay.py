@@ -27,8 +27,9 @@ def replay(
         waiting: what was published and is not in the journal yet.
 
     Returns:
-        ``events``; ``next``: the number to ask on after, null = that was all; ``missing``: how many numbers of the range
-        nobody holds any more, whatever their topic; ``journal``: identity of the numbering; ``last_seq``: the newest.
+        ``events``; ``next``: the number to ask on after, null = that was all; ``missing``: how many numbers of what was
+        looked at nobody holds any more, whatever their topic; ``journal``: identity of the numbering; ``last_seq``:
+        the newest number.
 
     Raises:
         UsageError: ``since`` is no time.

@@ -3,34 +3,44 @@
     from edged.events.subscriber import Subscriber
 
     with Subscriber("ipc:///run/edged/events.sock", ["anomaly.", "keyword."],
-                    control_endpoint="ipc:///run/edged/control.sock") as events:
+                    control_endpoint="ipc:///run/edged/control.sock", cursor="seen.json") as events:
         for event in events:
             print(event["time"], event["stream"], event["kind"], event["score"])
 
-A lost connection is made again by itself; numbers that were missed meanwhile are asked for.
+A lost connection is made again by itself, and numbers that were missed meanwhile are asked for, over restarts of the
+daemon and, with a cursor, of this program. No message can raise; see ``counts`` for what was passed over. Events come
+in the order of their numbers, at least once: the one that was being dealt with when this program ended comes again.
 """
 
 from __future__ import annotations
 
-import json
+import asyncio
+import random
 import time
-from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import TracebackType
 from typing import Any
 
 import zmq
+import zmq.asyncio
 import zmq.auth
 
-from edged.control.client import ControlClient
+from edged.control.client import AsyncControlClient, ControlClient
 from edged.errors import ControlError, EdgedError
+from edged.events.cursor import CursorFile, Position
+from edged.events.schema import HEARTBEAT_TOPIC
+from edged.events.tracking import Counts, Event, Tracker
 from edged.security import connectable
 
-HEARTBEAT_TOPIC = "edged.heartbeat"
-_RECONNECT_MS, _RECONNECT_MAX_MS = 100, 10_000
-_MAX_MESSAGE_BYTES = 1 << 20
-_REPLAY_PAGE = 500
+_RECONNECT_MS, _RECONNECT_MAX_MS = (100, 300), 10_000
+_MAX_MESSAGE_BYTES = 256 << 10
+_RECEIVE_HIGH_WATER_MARK = 1000
+_PING_MS, _PING_TIMEOUT_MS = 10_000, 30_000
+_ANSWER_WITHIN_S, _CONNECT_WITHIN_S = 5.0, 1.0
+_JOURNALLED = ("anomaly.", "keyword.", "status.")
+"""All of them are subscribed to, whatever is wanted: only who sees every number knows which are missing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,8 +59,57 @@ class CurveClient:
         socket.curve_serverkey, socket.curve_publickey, socket.curve_secretkey = server, public, secret
 
 
-class Subscriber:
-    """Events of a daemon as dictionaries, in the order of their numbers.
+class _Subscription:
+    """What both subscribers share: the tracker, the cursor and the socket's options."""
+
+    def __init__(
+        self, topics: Sequence[str], after_seq: int | None, cursor: str | Path | None, *, can_ask: bool
+    ) -> None:
+        self._cursor = CursorFile(Path(cursor)) if cursor is not None else None
+        start = self._cursor.load() if self._cursor else None
+        if start is None and after_seq is not None:
+            start = Position(after_seq)
+        self._topics = tuple(topics)
+        self._tracker = Tracker(self._topics, start, can_ask=can_ask)
+
+    @property
+    def counts(self) -> Counts:
+        """What became of messages so far."""
+        return self._tracker.counts
+
+    @property
+    def missed(self) -> int:
+        """Events that nobody holds any more, or that could not be asked for."""
+        return self._tracker.counts.missed
+
+    @property
+    def position(self) -> Position | None:
+        """Everything up to here was given out; None before the first message."""
+        return self._tracker.position
+
+    def _save(self) -> None:
+        """What was given out before has been dealt with."""
+        position = self._tracker.position
+        if self._cursor and position:
+            self._cursor.save(position)
+
+    def _equip(self, socket: zmq.Socket[Any], endpoint: str, curve: CurveClient | None) -> None:
+        socket.setsockopt(zmq.LINGER, 0)
+        socket.setsockopt(zmq.RECONNECT_IVL, random.randint(*_RECONNECT_MS))  # noqa: S311 - so that many do not come at once
+        socket.setsockopt(zmq.RECONNECT_IVL_MAX, _RECONNECT_MAX_MS)
+        socket.setsockopt(zmq.RCVHWM, _RECEIVE_HIGH_WATER_MARK)
+        socket.setsockopt(zmq.MAXMSGSIZE, _MAX_MESSAGE_BYTES)
+        socket.setsockopt(zmq.HEARTBEAT_IVL, _PING_MS)
+        socket.setsockopt(zmq.HEARTBEAT_TIMEOUT, _PING_TIMEOUT_MS)
+        for topic in {*self._topics, *_JOURNALLED, HEARTBEAT_TOPIC}:
+            socket.setsockopt_string(zmq.SUBSCRIBE, topic)
+        if curve is not None:
+            curve.apply(socket)
+        socket.connect(connectable(endpoint))
+
+
+class Subscriber(_Subscription):
+    """Events of a daemon as dictionaries; belongs to one thread.
 
     Args:
         endpoint: the daemon's event socket.
@@ -58,6 +117,10 @@ class Subscriber:
         control_endpoint: the daemon's control socket; without it holes are counted but not filled.
         after_seq: first give everything journalled after this number.
         curve: keys, if the daemon asks for them.
+        cursor: a small file that remembers how far we came; where it exists it counts, not ``after_seq``.
+
+    Raises:
+        UsageError: the cursor's file cannot be used.
     """
 
     def __init__(
@@ -65,98 +128,156 @@ class Subscriber:
         endpoint: str,
         topics: Sequence[str] = ("",),
         control_endpoint: str | None = None,
+        *,
         after_seq: int | None = None,
         curve: CurveClient | None = None,
+        cursor: str | Path | None = None,
     ) -> None:
-        self._topics = tuple(topics)
-        self._last_seq = after_seq
-        self._boot = ""
-        self._ready: deque[dict[str, Any]] = deque()
-        self.missed = 0
+        super().__init__(topics, after_seq, cursor, can_ask=control_endpoint is not None)
         self._socket: zmq.Socket[bytes] = zmq.Context.instance().socket(zmq.SUB)
-        self._socket.setsockopt(zmq.LINGER, 0)
-        self._socket.setsockopt(zmq.RECONNECT_IVL, _RECONNECT_MS)
-        self._socket.setsockopt(zmq.RECONNECT_IVL_MAX, _RECONNECT_MAX_MS)
-        self._socket.setsockopt(zmq.MAXMSGSIZE, _MAX_MESSAGE_BYTES)
-        for topic in {*self._topics, HEARTBEAT_TOPIC}:
-            self._socket.setsockopt_string(zmq.SUBSCRIBE, topic)
-        if curve is not None:
-            curve.apply(self._socket)
-        self._socket.connect(connectable(endpoint))
-        self._control = ControlClient(control_endpoint, curve=curve) if control_endpoint else None
+        self._equip(self._socket, endpoint, curve)
+        self._control = ControlClient(
+            control_endpoint, _ANSWER_WITHIN_S, curve, connect_within_s=_CONNECT_WITHIN_S
+        ) if control_endpoint else None  # fmt: skip
 
     def __enter__(self) -> Subscriber:
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if kind is None:
+            self._save()
         self.close()
 
-    def __iter__(self) -> Iterator[dict[str, Any]]:
+    def __iter__(self) -> Iterator[Event]:
         while True:
             event = self.receive()
             if event is not None:
                 yield event
 
     def close(self) -> None:
-        """Disconnect."""
+        """Disconnect; the event received last counts as not dealt with."""
         self._socket.close()
         if self._control is not None:
             self._control.close()
 
-    def receive(self, timeout_s: float | None = None) -> dict[str, Any] | None:
-        """The next event, or None when ``timeout_s`` passes first."""
+    def receive(self, timeout_s: float | None = None) -> Event | None:
+        """The next event, or None when ``timeout_s`` passes first; the one before counts as dealt with.
+
+        Raises:
+            UsageError: the cursor's file cannot be written.
+        """
+        self._save()
         deadline_s = None if timeout_s is None else time.monotonic() + timeout_s
-        while not self._ready:
-            wait_ms = None if deadline_s is None else max(0, round((deadline_s - time.monotonic()) * 1000))
-            if not self._socket.poll(wait_ms):
+        while True:
+            event = self._tracker.pop()
+            if event is not None:
+                return event
+            self._ask()
+            if self._tracker.is_filling or self._tracker.has_ready:
+                continue
+            wait_s = _shortest(deadline_s, self._tracker.wait_s(time.monotonic()))
+            if self._socket.poll(None if wait_s is None else round(wait_s * 1000)):
+                self._tracker.take(self._socket.recv_multipart())
+            elif deadline_s is not None and time.monotonic() >= deadline_s:
                 return None
-            self._take(self._socket.recv_multipart())
-        return self._ready.popleft()
 
-    def _take(self, parts: list[bytes]) -> None:
-        if len(parts) != 2:
-            return
-        topic, event = parts[0].decode(errors="replace"), json.loads(parts[1])
-        newest = event.get("seq", event.get("last_seq"))
-        if newest is not None:
-            self._notice_hole(event, newest, is_event="seq" in event)
-        wanted = topic.startswith(self._topics)
-        if wanted and not ("seq" in event and self._seen(event["seq"])):
-            self._ready.append(event)
-        if newest is not None:
-            self._last_seq = max(self._last_seq or 0, newest)
-
-    def _notice_hole(self, event: dict[str, Any], newest: int, *, is_event: bool) -> None:
-        """Fill what lies between the last number we know and this one."""
-        if self._last_seq is None:
-            self._last_seq = newest - is_event
-        if event["boot"] != self._boot:
-            self._boot = event["boot"]
-            if newest < self._last_seq:  # the daemon's state was made anew: it counts from the start
-                self._last_seq = 0
-        before = newest if is_event else newest + 1
-        if before - self._last_seq > 1:
-            self._fill(before)
-
-    def _fill(self, before: int) -> None:
-        hole = before - (self._last_seq or 0) - 1
-        if self._control is None:
-            self.missed += hole if self._topics == ("",) else 0
+    def _ask(self) -> None:
+        request = self._tracker.request(time.monotonic())
+        if request is None or self._control is None:
             return
         try:
-            self._replay(self._control, before)
-        except (ControlError, EdgedError):
-            self.missed += hole
+            answer = self._control.call("events.replay", request)
+        except EdgedError:
+            self._tracker.failed(time.monotonic())
+        else:
+            self._tracker.answered(answer, time.monotonic())
 
-    def _replay(self, control: ControlClient, before: int) -> None:
-        after = self._last_seq or 0
+
+class AsyncSubscriber(_Subscription):
+    """The same for asyncio: ``async with``, ``async for``, or ``await receive()``; belongs to one event loop.
+
+    Args: as for `Subscriber`.
+
+    Raises:
+        UsageError: the cursor's file cannot be used.
+    """
+
+    def __init__(
+        self,
+        endpoint: str,
+        topics: Sequence[str] = ("",),
+        control_endpoint: str | None = None,
+        *,
+        after_seq: int | None = None,
+        curve: CurveClient | None = None,
+        cursor: str | Path | None = None,
+    ) -> None:
+        super().__init__(topics, after_seq, cursor, can_ask=control_endpoint is not None)
+        self._socket = zmq.asyncio.Context.instance().socket(zmq.SUB)
+        self._equip(self._socket, endpoint, curve)
+        self._control = AsyncControlClient(
+            control_endpoint, _ANSWER_WITHIN_S, curve, connect_within_s=_CONNECT_WITHIN_S
+        ) if control_endpoint else None  # fmt: skip
+
+    async def __aenter__(self) -> AsyncSubscriber:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if kind is None:
+            self._save()
+        self.close()
+
+    async def __aiter__(self) -> AsyncIterator[Event]:
         while True:
-            request = {"after": after, "before": before, "topics": list(self._topics), "limit": _REPLAY_PAGE}
-            events = control.call("events.replay", request)["events"]
-            self._ready.extend(events)
-            if len(events) < _REPLAY_PAGE:
-                return
-            after = events[-1]["seq"]
+            event = await self.receive()
+            if event is not None:
+                yield event
 
-    def _seen(self, seq: int) -> bool:
-        return self._last_seq is not None and seq <= self._last_seq
+    def close(self) -> None:
+        """Disconnect; the event received last counts as not dealt with."""
+        self._socket.close()
+        if self._control is not None:
+            self._control.close()
+
+    async def receive(self, timeout_s: float | None = None) -> Event | None:
+        """The next event, or None when ``timeout_s`` passes first; the one before counts as dealt with.
+
+        Raises:
+            UsageError: the cursor's file cannot be written.
+        """
+        if self._cursor:
+            await asyncio.to_thread(self._save)
+        deadline_s = None if timeout_s is None else time.monotonic() + timeout_s
+        while True:
+            event = self._tracker.pop()
+            if event is not None:
+                return event
+            await self._ask()
+            if self._tracker.is_filling or self._tracker.has_ready:
+                continue
+            wait_s = _shortest(deadline_s, self._tracker.wait_s(time.monotonic()))
+            if await self._socket.poll(None if wait_s is None else round(wait_s * 1000)):
+                self._tracker.take(await self._socket.recv_multipart())
+            elif deadline_s is not None and time.monotonic() >= deadline_s:
+                return None
+
+    async def _ask(self) -> None:
+        request = self._tracker.request(time.monotonic())
+        if request is None or self._control is None:
+            return
+        try:
+            answer = await self._control.call("events.replay", request)
+        except EdgedError:
+            self._tracker.failed(time.monotonic())
+        else:
+            self._tracker.answered(answer, time.monotonic())
+
+
+def _shortest(deadline_s: float | None, wait_s: float | None) -> float | None:
+    """Seconds to wait: until the deadline or for ``wait_s``, whichever comes first; None = for ever."""
+    left_s = None if deadline_s is None else max(0.0, deadline_s - time.monotonic())
+    return min((value for value in (left_s, wait_s) if value is not None), default=None)

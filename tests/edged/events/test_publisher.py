@@ -13,6 +13,7 @@ from edged.events import keeper as keeper_module
 from edged.events import publisher as publisher_module
 from edged.events.journal import JournalReader, read_journal
 from edged.events.publisher import Publisher
+from edged.events.replay import replay
 from edged.events.schema import ScoreEvent, StatusEvent
 from edged.events.subscriber import Subscriber
 from edged.security import SocketGuard
@@ -31,8 +32,8 @@ def score(number):
 def running(tmp_path, **settings):
     with zmq.Context() as context:
         guard = SocketGuard(context, SecuritySettings())
-        made = Publisher(guard, f"ipc://{tmp_path}/e", tmp_path,
-                         settings=EventsSettings(heartbeat_s=0.1, **{"journal_max_age_days": 36500, **settings}), boot="b")  # fmt: skip
+        settings = EventsSettings(heartbeat_s=0.1, **{"journal_max_age_days": 36500, **settings})
+        made = Publisher(guard, f"ipc://{tmp_path}/e", tmp_path, settings=settings, boot="b")
         made.start()
         try:
             yield made
@@ -137,13 +138,11 @@ def test_a_bind_that_cannot_be_is_told_at_start(tmp_path):
 def replaying(tmp_path):
     with zmq.Context() as context:
 
-        def replay(args):
-            with JournalReader(tmp_path) as reader:
-                events = reader.after(args["after"], before=args["before"], topics=args["topics"], limit=args["limit"])
-            return {"events": events}
+        def answer(args):
+            return replay(tmp_path, **args)
 
         server = ControlServer(SocketGuard(context, SecuritySettings()), f"ipc://{tmp_path}/c", ControlSettings(),
-                               quick={"events.replay": replay}, long={})  # fmt: skip
+                               quick={"events.replay": answer}, long={})  # fmt: skip
         server.start()
         try:
             yield
@@ -152,8 +151,7 @@ def replaying(tmp_path):
 
 
 def test_a_subscriber_that_was_away_finds_the_hole_and_fills_it(tmp_path, monkeypatch):
-    monkeypatch.setattr("edged.events.subscriber._REPLAY_PAGE", 7)
-    monkeypatch.setattr("edged.events.subscriber._REPLAY_PAGE", 7)
+    monkeypatch.setattr("edged.events.tracking.PAGE_EVENTS", 7)
     endpoint, control = f"ipc://{tmp_path}/e", f"ipc://{tmp_path}/c"
     with (
         replaying(tmp_path),
