@@ -57,7 +57,7 @@ def test_keys_say_who_is_served_and_what_each_may_do(plant, keyring, reachable, 
         with ControlClient(control, curve=panel) as client:
             assert client.call("status")["devices"]["press"]["state"] == "running"
             for verb in ("stop", "reload", "enroll", "transfer.begin"):
-                with pytest.raises(ControlError, match="may listen, not control; .*edged keys add"):
+                with pytest.raises(ControlError, match=r"may listen, not control; .*edged keys add"):
                     client.call(verb)
         for keys in (curve(keyring, "stranger"), None):
             with ControlClient(control, curve=keys) as client, pytest.raises(ControlError, match="no daemon"):
