@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -12,6 +13,7 @@ from edged.embed.bundle import Value
 from edged.features.keyword import KeywordSpec
 from edged.flow import Detection, Embedding, Float32Array
 from edged.references.keyword import KeywordBank
+from edged.references.templates import early_rows
 from edged.score.dtw import StreamingDtw
 from edged.score.verification import LEAD_ROWS, RowMemory, Verification
 
@@ -40,7 +42,8 @@ class KeywordSpotter:
         self._verification = Verification(bank.verifier) if bank.verifier else None
         longest = max(map(len, model.templates), default=0)
         self._memory = RowMemory(2 * longest + REMEMBERED_ROWS)
-        self._decider = KeywordDecider(model.word_frames, self._limits, int(hold))
+        self._decider = KeywordDecider(model.word_frames, self._limits, int(hold), eager=not all_matches)
+        self._early_frames = [early_rows(n_frames, spec.hop_samples) for n_frames in model.word_frames]
         self._origin = self._next_sample = self._epoch = -1
         self._n_frames = 0
 
@@ -60,16 +63,16 @@ class KeywordSpotter:
         return detections + self._detections(found)
 
     def finish(self) -> tuple[Detection, ...]:
-        """Decide everything that waits, and forget the signal."""
-        detections = self._detections(self._decider.flush(self._n_frames))
+        """Decide everything that waits, and forget the signal; nothing lasts beyond it."""
+        detections = self._detections(self._decider.flush(self._n_frames), self._next_sample)
         self._dtw.reset()
         self._memory.reset()
         self._n_frames = 0
         return detections
 
-    def _detections(self, matches: Sequence[Candidate]) -> tuple[Detection, ...]:
+    def _detections(self, matches: Sequence[Candidate], ended_at: float = math.inf) -> tuple[Detection, ...]:
         """Matches, but those that are nearer to a counter-example of their word."""
-        return tuple(self._detection(match) for match in matches if self._is_upheld(match))
+        return tuple(self._detection(match, ended_at) for match in matches if self._is_upheld(match))
 
     def _is_upheld(self, match: Candidate) -> bool:
         if not self._verification:
@@ -77,15 +80,16 @@ class KeywordSpotter:
         rows = self._memory.rows(match.frame_start - LEAD_ROWS, match.frame_end)
         return self._verification.upholds(self.bank.model.words[match.word], rows)
 
-    def _detection(self, match: Candidate) -> Detection:
+    def _detection(self, match: Candidate, ended_at: float) -> Detection:
         onset = self._origin + match.frame_start * self._hop_samples
-        offset = self._origin + match.frame_end * self._hop_samples
+        heard = self._origin + match.frame_end * self._hop_samples
+        offset = heard + self._early_frames[match.word] * self._hop_samples
         return Detection(
             kind="keyword",
             sample_start=onset,
-            sample_end=offset,
+            sample_end=int(min(heard, ended_at)),
             onset_sample=onset,
-            offset_sample=offset,
+            offset_sample=int(min(offset, ended_at)),
             score=-match.distance,
             threshold=-float(self._limits[match.word]),
             bank_version=self.bank.version,

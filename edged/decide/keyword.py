@@ -1,8 +1,12 @@
 """From DTW columns to keyword matches: local minima below a limit, overlaps resolved to the best, none too short.
 
 A candidate is decided once no better rival has come up for `hold_frames`; a better rival makes it wait for that one's
-decision. The result is that of sorting all candidates by distance and keeping those without a better rival, with a
-delay that is bounded because distances only fall so far.
+decision. The result is that of sorting all candidates by distance and keeping those without a better rival. Where that
+would take longer than `hold_frames` and the longest match together, a candidate with a better rival is given up.
+
+Live, few words have a rival, and waiting for one that does not come is all delay. An eager decider takes a candidate as
+soon as its distance rises, unless a rival is in sight: a match of another word, or a better one of the same, that is
+below its limit and still falls. What rivals a decided match is not reported any more, so a word is one event.
 
 Words spoken one after the other touch: clips are cut with a little of their neighbours, so two matches are rivals only
 if they share more than two fifths of the shorter one.
@@ -55,9 +59,11 @@ class KeywordDecider:
         word_frames: length of each word.
         limits: distance of each word at which it counts as found.
         hold_frames: how long a candidate waits for a better one.
+        eager: not to wait where none is in sight.
     """
 
-    def __init__(self, word_frames: Numbers, limits: Numbers, hold_frames: int) -> None:
+    def __init__(self, word_frames: Numbers, limits: Numbers, hold_frames: int, *, eager: bool = False) -> None:
+        self._eager = eager
         self._shortest = np.asarray(word_frames, dtype=np.float64) / 2.0
         self._limits = np.asarray(limits, dtype=np.float64)
         self._hold_frames = hold_frames
@@ -76,19 +82,28 @@ class KeywordDecider:
 
     def push(self, frame: int, distances: Float64Array, starts: NDArray[np.int64]) -> list[Candidate]:
         """Take consecutive columns, (n_frames, n_words) each, the first at ``frame``; return what is certain now."""
+        if not self._pending and not (distances < self._limits).any() and not (self._last < self._limits).any():
+            self._remember(distances, starts)
+            return []
         matches: list[Candidate] = []
-        for offset, (column, column_starts) in enumerate(zip(distances, starts, strict=True)):
-            self._collect(frame + offset, column)
-            self._before, self._last, self._last_starts = self._last, column, column_starts
-            matches += self._decide(frame + offset - self._hold_frames)
+        for offset in range(len(distances)):
+            self._collect(frame + offset, distances[offset])
+            self._remember(distances[offset : offset + 1], starts[offset : offset + 1])
+            if self._pending:
+                matches += self._decide(frame + offset)
         return matches
+
+    def _remember(self, distances: Float64Array, starts: NDArray[np.int64]) -> None:
+        if len(distances):
+            self._before = distances[-2] if len(distances) > 1 else self._last
+            self._last, self._last_starts = distances[-1], starts[-1]
 
     def flush(self, frame: int) -> list[Candidate]:
         """End of the signal after ``frame`` frames: decide everything that is left."""
         self._collect(frame, np.full(len(self._limits), np.inf))
         matches: list[Candidate] = []
         while self._pending:
-            matches += self._decide(max(candidate.frame_end for candidate in self._pending))
+            matches += self._decide(max(candidate.frame_end for candidate in self._pending) + self._hold_frames)
         self.reset()
         return sorted(matches, key=lambda match: match.frame_start)
 
@@ -100,10 +115,12 @@ class KeywordDecider:
             if candidate.frames >= self._shortest[word] and not any(map(candidate.rivals, self._decided)):
                 self._pending.append(candidate)
 
-    def _decide(self, until: int) -> list[Candidate]:
-        """Matches among the candidates that ended at or before frame ``until``."""
+    def _decide(self, frame: int) -> list[Candidate]:
+        """Matches among the candidates that need not wait at ``frame``, the last one heard."""
+        until = frame - self._hold_frames
         due = sorted(
-            (c for c in self._pending if c.frame_end <= until), key=lambda c: (c.distance, c.frame_end, c.word)
+            (c for c in self._pending if c.frame_end <= until or (self._eager and not self._rival_in_sight(c, frame))),
+            key=lambda c: (c.distance, c.frame_end, c.word),
         )
         matches: list[Candidate] = []
         for candidate in due:
@@ -111,9 +128,19 @@ class KeywordDecider:
                 continue
             matches.append(candidate)
             self._pending = [c for c in self._pending if not c.rivals(candidate)]
+        self._pending = [c for c in self._pending if c.frame_end > until - self._memory_frames]
         if matches:
             self._decided = [c for c in self._decided if c.frame_end > until - self._memory_frames] + matches
         return matches
+
+    def _rival_in_sight(self, candidate: Candidate, frame: int) -> bool:
+        """Whether a match that is not over yet may still beat the candidate."""
+        falling = (self._last < self._limits) & (self._last < self._before)
+        for word in np.flatnonzero(falling).tolist():
+            current = Candidate(word, int(self._last_starts[word]), frame + 1, float(self._last[word]))
+            if (word != candidate.word or current.distance < candidate.distance) and current.rivals(candidate):
+                return True
+        return False
 
     def _has_better_rival(self, candidate: Candidate) -> bool:
         return any(other.distance < candidate.distance and other.rivals(candidate) for other in self._pending)

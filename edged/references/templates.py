@@ -9,9 +9,12 @@ import numpy as np
 
 from edged.embed.bundle import Bundle
 from edged.errors import EnrolmentError
-from edged.flow import Embedding, Float32Array
+from edged.flow import SAMPLE_RATE_HZ, Embedding, Float32Array
 from edged.references.clips import Clip, RefusedClip
 from edged.references.keyword_gate_clip import WordSound, word_sound
+
+EARLY_S = 0.064
+"""A word is known so long before its end: its last rows are no part of its template, and it is reported earlier."""
 
 
 @dataclass(frozen=True)
@@ -36,8 +39,8 @@ class SpokenClip:
 
     @property
     def template(self) -> Float32Array:
-        """The word, float32 (n_rows, dim)."""
-        return np.ascontiguousarray(self.rows[slice(*self.span)])
+        """The word but for its last moment, float32 (n_rows, dim)."""
+        return _matched_rows(self.rows[slice(*self.span)], self.hop_samples)
 
 
 def spoken_clip(bundle: Bundle, clip: Clip, embeddings: Sequence[Embedding]) -> SpokenClip | RefusedClip:
@@ -50,7 +53,7 @@ def spoken_clip(bundle: Bundle, clip: Clip, embeddings: Sequence[Embedding]) -> 
 
 
 def template_of_clip(name: str, samples: Float32Array, rows: Float32Array, hop_samples: int) -> Float32Array:
-    """Cut the silence off.
+    """Cut the silence off, and the word's last moment.
 
     Args:
         name: of the clip, for the error.
@@ -66,7 +69,22 @@ def template_of_clip(name: str, samples: Float32Array, rows: Float32Array, hop_s
     sound = word_sound(samples)
     if sound.fault:
         raise EnrolmentError(f"{name}: {sound.reason}")
-    return np.ascontiguousarray(rows[sound.first // hop_samples : -(-sound.last // hop_samples)])
+    return _matched_rows(rows[sound.first // hop_samples : -(-sound.last // hop_samples)], hop_samples)
+
+
+def early_rows(n_matched: float, hop_samples: int) -> int:
+    """How many rows of a word come after those that are matched.
+
+    >>> [early_rows(n, 256) for n in (40, 12, 9, 1)]
+    [4, 4, 3, 0]
+    """
+    return min(round(EARLY_S * SAMPLE_RATE_HZ / hop_samples), int(n_matched / 3))
+
+
+def _matched_rows(word: Float32Array, hop_samples: int) -> Float32Array:
+    """A word without its last rows: no more than a quarter of it is left out."""
+    n_early = min(round(EARLY_S * SAMPLE_RATE_HZ / hop_samples), len(word) // 4)
+    return np.ascontiguousarray(word[: len(word) - n_early])
 
 
 def _valid_rows(embedding: Embedding, name: str, hop_samples: int) -> Float32Array:

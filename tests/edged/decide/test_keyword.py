@@ -82,3 +82,81 @@ def slow_decision(distances, starts, limits, shortest):
         if is_minimum and long_enough and distance < limits[word] and not any(candidate.rivals(k) for k in kept):
             kept.append(candidate)
     return kept
+
+
+def eager(n_words=1, limit=0.5, hold=8):
+    return KeywordDecider([4.0] * n_words, [limit] * n_words, hold, eager=True)
+
+
+def reports(decider, distances, starts):
+    """(frame of the report, match) for each."""
+    return [
+        (frame, match)
+        for frame in range(len(distances))
+        for match in decider.push(frame, distances[frame : frame + 1], starts[frame : frame + 1])
+    ]
+
+
+def test_alone_it_is_reported_as_soon_as_the_distance_rises():
+    assert reports(eager(), *one_dip()) == [(31, Candidate(0, 20, 31, 0.2))]
+
+
+def test_a_rival_in_sight_is_waited_for():
+    first, starts = one_dip(at=30, depth=0.3)
+    second, _ = one_dip(at=32, depth=0.1)
+    distances = np.concatenate([first, second], axis=1)
+    both = np.repeat(starts, 2, axis=1)
+    assert reports(eager(2), distances, both) == [(33, Candidate(1, 20, 33, 0.1))]
+    late, _ = one_dip(at=38, depth=0.1)  # nothing is known of it when the first rises
+    assert [m.word for _, m in reports(eager(2), np.concatenate([first, late], axis=1), both)] == [0]
+
+
+def test_a_rival_that_gets_no_better_delays_by_no_more_than_the_hold():
+    first, starts = one_dip(at=30, depth=0.1)
+    distances = np.concatenate([first, np.full_like(first, 0.9)], axis=1)
+    distances[25:50, 1] = np.linspace(0.45, 0.2, 25)
+    assert reports(eager(2), distances, np.repeat(starts, 2, axis=1))[0] == (39, Candidate(0, 20, 31, 0.1))
+
+
+def test_one_word_is_one_event():
+    """Its distance falls twice, as with a long vowel: the second minimum shares most of its path with the first."""
+    first, starts = one_dip(at=30)
+    again, _ = one_dip(at=36, depth=0.1)
+    found = reports(eager(), np.minimum(first, again), starts)
+    assert [frame for frame, _ in found] == [31]
+
+
+@given(st.integers(0, 2**32 - 1), st.lists(st.integers(0, N_FRAMES), max_size=8))
+def test_eager_decisions_do_not_depend_on_the_chunking(seed, cuts):
+    rng = np.random.default_rng(seed)
+    distances = rng.uniform(0.0, 1.0, (N_FRAMES, 3))
+    starts = np.maximum(0, np.arange(N_FRAMES)[:, None] - rng.integers(1, 12, (N_FRAMES, 3)))
+    parts, whole = eager(3), eager(3)
+    found, start = [], 0
+    for end in [*sorted(cuts), N_FRAMES]:
+        found += parts.push(start, distances[start:end], starts[start:end])
+        start = end
+    assert found + parts.flush(N_FRAMES) == whole.push(0, distances, starts) + whole.flush(N_FRAMES)
+    for index, match in enumerate(found):
+        assert not any(match.rivals(other) for other in found[:index])
+
+
+def test_memory_and_delay_are_bounded_when_ever_better_candidates_come():
+    """Each overlaps the last, so that waiting for the best would never end."""
+    n_frames = 20_000
+    distances = np.full((n_frames, 1), 0.5)
+    distances[1::2, 0] = np.linspace(0.45, 0.1, n_frames // 2)
+    starts = np.maximum(0, np.arange(n_frames) - 30)[:, None]
+    for decider in (KeywordDecider([20.0], [0.5], 60), eager(hold=60)):
+        reported = 0
+        for frame in range(n_frames):
+            reported += len(decider.push(frame, distances[frame : frame + 1], starts[frame : frame + 1]))
+            assert len(decider._pending) + len(decider._decided) < 200
+        assert len(decider.flush(n_frames)) + reported > 0
+
+
+def test_distances_that_are_no_numbers_are_no_candidates():
+    distances, starts = one_dip()
+    for value in (np.nan, np.inf):
+        sick = np.where(np.arange(N_FRAMES)[:, None] < 10, value, distances)
+        assert decide(sick, starts, limits=[0.5]) == [Candidate(0, 20, 31, 0.2)]
