@@ -15,12 +15,10 @@ from typing import Any
 
 import lightning as pl
 import numpy as np
-import torch
 from rich.progress import track
 
-from edged.assembly import open_bundle
 from edged.embed.bundle import Bundle
-from edged.errors import AudioError, BundleError, UsageError
+from edged.errors import AudioError, UsageError
 from edged.features.keyword import KeywordSpec
 from trainer.checkpoints import LAST_CHECKPOINT, load_network
 from trainer.data.alignment import align_words
@@ -43,10 +41,9 @@ from trainer.losses.running_speech import RunningSpeechObjective
 from trainer.models.speech_trunk import SpeechTrunk
 from trainer.run_directory import RunDirectory
 from trainer.training import fit
-from trainer.warm_start import trunk_of_bundle
+from trainer.warm_start import started_network
 
 ALIGNED_SHARE = 0.66
-STATISTICS_FRAMES, MAX_STATISTICS_CROPS = 224, 64
 STAGES = ("first", "second", "third")
 MADE_OF = "made_of.json"
 """What the shards beside it were made of."""
@@ -75,7 +72,8 @@ def train_general(options: KeywordTrainingOptions, recipe: GeneralRecipe) -> Bun
     run = GeneralRun(options, recipe, KeywordSpec(), SpeechTrunk(recipe.width))
     shards = run.corpus("corpus", recipe.shards, material)
     if options.start_from:
-        run = replace(run, network=started_network(options.start_from, run.spec, shards[0]))
+        frames = np.asarray(load_shards(shards[:1])[0]["frames"], dtype=np.float32)
+        run = replace(run, network=started_network(options.start_from, run.spec, frames))
     objective = run.objective(shards, len(material.classes))
     run.fit("first", recipe.first_epochs, shards, objective)
     if recipe.aligned_shards and material.clips and material.engines:
@@ -129,22 +127,6 @@ def noisy_material(options: KeywordTrainingOptions, recipe: GeneralRecipe) -> Ma
     added = machine_noises(rng, recipe.machine_noises) + babble_noises(rng, material, recipe.babble_noises)
     noise = NoiseRange(recipe.snr_db, recipe.noisy_share)
     return replace(material, noises=[*material.noises, *added], noise=noise)
-
-
-def started_network(start_from: Path, spec: KeywordSpec, shard: Path) -> SpeechTrunk:
-    """The network of a bundle, with statistics of the sound it is to learn from.
-
-    Raises:
-        BundleError: another network or front end.
-    """
-    bundle = open_bundle(start_from)
-    if bundle.manifest.features_digest != spec.digest():
-        raise BundleError(f"{start_from}: its front end is not the trainer's", fix="start from scratch")
-    frames = np.asarray(load_shards([shard])[0]["frames"], dtype=np.float32)
-    crops = np.array_split(
-        frames[: len(frames) // STATISTICS_FRAMES * STATISTICS_FRAMES], len(frames) // STATISTICS_FRAMES
-    )
-    return trunk_of_bundle(bundle, torch.from_numpy(np.stack(crops[:MAX_STATISTICS_CROPS])))
 
 
 @dataclass(frozen=True)

@@ -1,9 +1,9 @@
-"""An embedder of one site's own words, from scratch, as the thesis trains it (section 6.3).
+"""An embedder of one site's own words, as the thesis trains it (section 6.3), from scratch or from a bundle's network.
 
 clips of words, recordings without them -> segments of 16 frames with their labels -> TACos -> network -> bundle
 
-One change for streams: the network sees 16 frames of context on either side of a segment and its output is cropped to
-the segment, so that pieces of a stream give what one pass gives.
+One change for streams: the network sees frames of context on either side of a segment (16 from scratch) and its output
+is cropped to the segment, so that pieces of a stream give what one pass gives.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ from trainer.losses.segment_objective import SegmentObjective
 from trainer.losses.tacos import TACos
 from trainer.models.temporal_resnet import TemporalResNet
 from trainer.training import fit
+from trainer.warm_start import started_network
 
 CONTEXT_FRAMES = 16
 
@@ -41,10 +42,13 @@ def train_site(options: KeywordTrainingOptions, recipe: SiteRecipe) -> Bundle:
     if options.shots is None or options.background is None:
         fix = "name a folder of clips per word, and one of recordings without them"
         raise UsageError("a site's embedder needs --shots DIR and --background DIR", fix=fix)
-    spec = KeywordSpec(context_left_frames=CONTEXT_FRAMES, context_right_frames=CONTEXT_FRAMES)
+    scratch = KeywordSpec(context_left_frames=CONTEXT_FRAMES, context_right_frames=CONTEXT_FRAMES)
+    spec = KeywordSpec() if options.start_from else scratch
     clips, background = list(read_word_folders(options.shots)), read_recordings(options.background)
     dataset, n_classes, n_positions = training_set(clips, background, recipe, spec, options.seed)
-    network = TemporalResNet(crop=(CONTEXT_FRAMES, CONTEXT_FRAMES), width=recipe.width)
+    network: nn.Module = TemporalResNet(crop=(CONTEXT_FRAMES, CONTEXT_FRAMES), width=recipe.width)
+    if options.start_from:
+        network = started_network(options.start_from, spec, frames_of(clips, spec))
     loss = TACos(
         n_classes,
         n_positions,
@@ -81,7 +85,7 @@ def background_rows(
         n_missing = n_wanted - sum(map(len, parts))
         if n_missing <= 0:
             break
-        beyond = n_missing + 2 * CONTEXT_FRAMES  # the last frames see what follows them
+        beyond = n_missing + spec.context_left_frames + spec.context_right_frames  # the last see what follows
         parts.append(embed_signal(network, samples[: beyond * spec.hop_samples], spec))
     return np.concatenate(parts)[:n_wanted]
 
@@ -94,7 +98,7 @@ def training_set(
     Raises:
         AudioError: nothing is heard in a clip.
     """
-    cutter = SegmentCutter(spec.silence, CONTEXT_FRAMES)
+    cutter = SegmentCutter(spec.silence, (spec.context_left_frames, spec.context_right_frames))
     words = {
         word: [_word_segments(clip, cutter, spec) for clip in clips if clip.word == word]
         for word in sorted({clip.word for clip in clips})
@@ -102,6 +106,11 @@ def training_set(
     noise = [segment for samples in background for segment in cutter.cut(_frames(samples, spec))]
     segments, n_positions = labelled_segments(words, noise, reversed_segments=recipe.reversed_segments)
     return SegmentDataset(segments, seed), len(segments[0].keyword), n_positions
+
+
+def frames_of(clips: Sequence[WordClip], spec: KeywordSpec) -> Float32Array:
+    """Front-end frames of all clips, one after the other: float32 (n_frames, n_mels)."""
+    return np.concatenate([_frames(clip.samples, spec) for clip in clips])
 
 
 def _word_segments(clip: WordClip, cutter: SegmentCutter, spec: KeywordSpec) -> list[Float32Array]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from itertools import pairwise
+from pathlib import Path
 
 import numpy as np
 import onnx
@@ -16,13 +17,37 @@ import torch
 from onnx import numpy_helper
 from torch import Tensor, nn
 
+from edged.assembly import open_bundle
 from edged.embed.bundle import Bundle
 from edged.errors import BundleError
+from edged.features.keyword import KeywordSpec
+from edged.flow import Float32Array
+from edged.frontend import keyword_spec
 from trainer.models.speech_trunk import SpeechTrunk
 
-MAX_RELATIVE_ERROR = 1e-4
+CROP_FRAMES, MAX_CROPS = 224, 64
+"""Of the sound that sets the statistics."""
 _Convolution = nn.Conv1d | nn.Conv2d
 _Normalisation = nn.BatchNorm1d | nn.BatchNorm2d
+
+
+def started_network(start_from: Path, spec: KeywordSpec, frames: Float32Array) -> SpeechTrunk:
+    """The network of a bundle, with statistics of the sound it is to learn from.
+
+    Args:
+        start_from: directory of the bundle, or ``keyword`` for the one that ships with edged.
+        spec: the front end of the training.
+        frames: float (n_frames, n_mels) of that sound.
+
+    Raises:
+        BundleError: another network or front end.
+    """
+    bundle = open_bundle(start_from)
+    if keyword_spec(bundle).model_copy(update={"segment_frames": spec.segment_frames}) != spec:
+        raise BundleError(f"{start_from}: its front end is not the trainer's", fix="start from scratch")
+    n_crops = max(1, min(len(frames) // CROP_FRAMES, MAX_CROPS))
+    crops = np.resize(frames, (n_crops, CROP_FRAMES, frames.shape[1]))
+    return trunk_of_bundle(bundle, torch.from_numpy(crops))
 
 
 def trunk_of_bundle(bundle: Bundle, frames: Tensor) -> SpeechTrunk:
@@ -55,6 +80,7 @@ def _folded_convolutions(bundle: Bundle) -> Iterator[tuple[np.ndarray, np.ndarra
     for node in graph.node:
         if node.op_type == "Conv":
             weight = values[node.input[1]]
+            weight = weight[:, :, 0] if weight.ndim == 4 and weight.shape[2] == 1 else weight  # lifted for the runtime
             bias = values[node.input[2]] if len(node.input) > 2 else np.zeros(weight.shape[0], weight.dtype)
             yield weight, bias
 

@@ -2,12 +2,14 @@
 
 import signal
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 import soundfile as sf
 import torch
 
+from edged.assembly import open_bundle
 from edged.embed.bundle import load_bundle
 from edged.embed.onnx import OnnxEmbedder
 from edged.errors import AudioError, BundleError, ConfigError, UsageError
@@ -17,7 +19,7 @@ from trainer.data.speech_corpus import babble_noises, machine_noises, write_shar
 from trainer.data.speech_synth import available_engines
 from trainer.evaluate.spotting import Spoken, Spotted, at_limit, best_f1, matched, operating_points
 from trainer.interruption import TrainingStopped
-from trainer.keyword import STAGES, GeneralRun, export_general, speech_material, started_network, train_keyword
+from trainer.keyword import STAGES, GeneralRun, export_general, speech_material, train_keyword
 from trainer.keyword_batches import CropDataset
 from trainer.keyword_bundle import Decision, write_keyword_bundle
 from trainer.keyword_bundle import embed_signal as embed_in_torch
@@ -27,6 +29,7 @@ from trainer.losses.running_speech import RunningSpeechObjective
 from trainer.losses.segment_objective import SegmentObjective
 from trainer.models.speech_trunk import SpeechTrunk
 from trainer.models.temporal_resnet import TemporalResNet
+from trainer.warm_start import started_network
 
 RNG = np.random.default_rng(0)
 TINY = GeneralRecipe(
@@ -195,6 +198,16 @@ def test_an_embedder_of_one_site(site, tmp_path):
     assert resumed.manifest.files["model.onnx"] == bundle.manifest.files["model.onnx"]
 
 
+def test_an_embedder_of_one_site_from_the_shipped_network(site, tmp_path):
+    shipped = open_bundle("keyword").manifest
+    recipe = SiteRecipe(max_epochs=1, background_s=2.0)
+    options = options_of(tmp_path, recipe, start_from=Path("keyword"), **site)
+    train_keyword(options)
+    trained = check_bundle(options.out)
+    assert trained.manifest.features_digest == shipped.features_digest
+    assert trained.manifest.model.inputs == shipped.model.inputs
+
+
 @NEEDS_SPEECH
 def test_a_general_embedder_of_synthetic_speech(tmp_path):
     train_keyword(options_of(tmp_path, TINY, seed=3))
@@ -245,7 +258,7 @@ def test_a_training_starts_only_from_a_network_like_its_own(tmp_path, site):
         bundle_id="t", version="1", decision=Decision(), training={}, card="",
     )  # fmt: skip
     with pytest.raises(BundleError, match="front end"):
-        started_network(bundle.directory, KeywordSpec(), tmp_path / "shard.npz")
+        started_network(bundle.directory, KeywordSpec(), np.zeros((224, 64), dtype=np.float32))
 
 
 @pytest.mark.parametrize("n_clips", [0, 3])

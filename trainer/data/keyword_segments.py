@@ -43,12 +43,12 @@ class SegmentCutter:
 
     Attributes:
         silence: value of a frame beyond the ends of a clip.
-        context_frames: more frames on either side.
+        context: more frames (before, after).
         step_frames: from one segment to the next.
     """
 
     silence: float
-    context_frames: int = 0
+    context: tuple[int, int] = (0, 0)
     step_frames: int = STEP_FRAMES
 
     def cut(self, frames: Float32Array, first: int = 0, last: int | None = None) -> list[Float32Array]:
@@ -57,8 +57,8 @@ class SegmentCutter:
         A stretch shorter than a segment gives one, filled with silence (or with what follows it in the clip).
         """
         end = len(frames) if last is None else last
-        width = SEGMENT_FRAMES + 2 * self.context_frames
-        padded = np.pad(frames, ((self.context_frames, width), (0, 0)), constant_values=self.silence)
+        width = SEGMENT_FRAMES + sum(self.context)
+        padded = np.pad(frames, ((self.context[0], width), (0, 0)), constant_values=self.silence)
         final = max(first, end - SEGMENT_FRAMES)
         starts = range(first, final + self.step_frames, self.step_frames)
         return [padded[min(at, final) : min(at, final) + width] for at in starts]

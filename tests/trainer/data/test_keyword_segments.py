@@ -31,7 +31,7 @@ def test_a_clip_of_one_segment_or_less_gives_one(n: int) -> None:
 
 
 def test_context_comes_from_the_clip_and_is_silence_beyond_it() -> None:
-    cut = SegmentCutter(SILENCE, context_frames=4).cut(ramp(60), 2, 18)
+    cut = SegmentCutter(SILENCE, context=(4, 4)).cut(ramp(60), 2, 18)
     assert len(cut) == 1
     assert cut[0][:, 0].tolist() == [SILENCE, SILENCE, *range(22)]
 
