@@ -67,7 +67,7 @@ class FileSource:
         """float32 (n_frames, channels) pieces; with ``loop`` without end."""
         promised = self._file.frames
         position = self._spec.start_frame % promised if self._spec.loop else min(self._spec.start_frame, promised)
-        self._file.seek(position)
+        _seek(self._file, position, self._spec.target)
         while not self._closed.is_set():
             frames = _read(self._file, block_frames, self._spec.target)
             position += len(frames)
@@ -76,7 +76,7 @@ class FileSource:
             elif position < promised:
                 raise _truncated(Path(self._spec.target), promised, position)
             elif self._spec.loop:
-                self._file.seek(0)
+                _seek(self._file, 0, self._spec.target)
                 position = 0
             else:
                 return
@@ -121,6 +121,13 @@ def _read(file: soundfile.SoundFile, n_frames: int, name: str) -> Float32Array:
     except soundfile.LibsndfileError as error:
         raise AudioError(f"{name}: damaged ({error})", fix="record or copy it again") from error
     return frames
+
+
+def _seek(file: soundfile.SoundFile, position: int, name: str) -> None:
+    try:
+        file.seek(position)
+    except soundfile.LibsndfileError as error:
+        raise AudioError(f"{name}: damaged ({error})", fix="record or copy it again") from error
 
 
 def _truncated(path: Path, promised: int, present: int) -> AudioError:
