@@ -1,6 +1,8 @@
 """Files and pipes that others may have written: configuration, key files, recordings, the frames of a capture child."""
 
 import os
+import struct
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +16,7 @@ from edged.security.keys import new_pair, read_pair, write_pair
 from tests.faults.fuzz.target import Target
 
 PIPE_BYTES = 1 << 16
+HEAD_BYTES = len(encode(Frame(FrameKind.ERROR)))
 
 
 def config(directory):
@@ -100,7 +103,7 @@ def framing(_directory):
     def run(data):
         end, start = os.pipe()
         try:
-            os.write(start, data[:PIPE_BYTES])
+            os.write(start, _with_check_sums(data[:PIPE_BYTES]))
         finally:
             os.close(start)
         try:
@@ -111,6 +114,18 @@ def framing(_directory):
             os.close(end)
 
     return Target(seeds, run, words=["EDG1"])
+
+
+def _with_check_sums(data):
+    """Every frame with the check sum that it should have, as far as its length can be believed."""
+    whole, at = bytearray(data), 0
+    while at + HEAD_BYTES <= len(whole):
+        (length,) = struct.unpack_from("<I", whole, at + HEAD_BYTES - 8)
+        end = at + HEAD_BYTES + length
+        checked = bytes(whole[at : at + HEAD_BYTES - 4]) + bytes(whole[at + HEAD_BYTES : end])
+        struct.pack_into("<I", whole, at + HEAD_BYTES - 4, zlib.crc32(checked))
+        at = end
+    return bytes(whole)
 
 
 def _use(frame):
