@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
+from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
@@ -39,6 +40,12 @@ def enroll(
     domain: Annotated[str | None, typer.Option("--domain", help="The acoustic condition these clips show.")] = None,
     source: Annotated[bool, typer.Option("--source", help="Short for --domain source.")] = False,
     keyword: Annotated[str | None, typer.Option("--keyword", help="The word that is spoken in these clips.")] = None,
+    counter: Annotated[
+        list[Path] | None, typer.Option("--not", help="Clips of a word it must not be taken for; may be repeated.")
+    ] = None,
+    average: Annotated[
+        bool, typer.Option("--average", help="Hold the keyword as the average of its clips: cheaper to listen for.")
+    ] = False,
     last: Annotated[
         str | None, typer.Option("--last", help="What the running daemon just heard, such as 90s, 10m or 1h.")
     ] = None,
@@ -55,7 +62,8 @@ def enroll(
     """Learn from clips: normal sound of a machine (in a domain), or a spoken word. No restart, no training.
 
     The first clips of a stream become its source domain. Nothing changes unless every clip can be used and none is
-    doubtful: an outlier among the others, two machines in one set, far from all that is known ...
+    doubtful: an outlier among the others, two machines in one set, far from all that is known; of a word, one clip
+    unlike the others, cut off or drowned in noise, or a word that is confusable with an enrolled one ...
 
     Examples:
 
@@ -70,20 +78,26 @@ def enroll(
         edged enroll --event EVENT_ID --event EVENT_ID --domain night
 
         edged enroll --clips stop/ --stream hall --keyword stop
+
+        edged enroll --stream hall --keyword stop --not shop/ --not top/
     """
+    if keyword is None and (counter or average):
+        raise UsageError("--not and --average go with --keyword")
     if keyword is not None and (domain is not None or source):
         raise UsageError("--keyword and --domain/--source are different kinds of enrolment")
     if source and domain not in {None, "source"}:
         raise UsageError(f"--source and --domain {domain} contradict each other")
     paths = [*(clips or []), *(files or [])]
-    if bool(paths) + (last is not None) + bool(event) != 1:
+    n_kinds = bool(paths) + (last is not None) + bool(event)
+    if n_kinds != 1 and not (n_kinds == 0 and (counter or average)):
         raise UsageError("name clips, --event, or --last with a duration", fix="edged enroll --clips DIR --stream S")
-    if keyword is not None and event:
+    if keyword is not None and (event or last is not None):
         raise UsageError("--keyword needs clips that hold the word and nothing else")
-    if channel and not paths:
+    if channel and not (paths or counter):
         raise UsageError("--channel goes with clips: the daemon's streams and events have but one")
     request: dict[str, Any] = {"domain": "source" if source else domain, "keyword": keyword, "channel": channel}
-    request |= {"events": event or [], "dry_run": dry_run, "force": force}
+    request |= {"events": event or [], "dry_run": dry_run, "force": force, "average": average}
+    request |= {"counters": _counters(counter or [])}
     if last is not None:
         request["last_s"] = duration_s(last)
     with shown_refusal(as_json):
@@ -247,15 +261,15 @@ def _enroll_through(client: Any, stream: str | None, paths: list[Path], request:
     from edged.control.transfer import sent_files
     from edged.references.search import find_audio
 
-    with client:
-        arguments = request | {"stream": stream}
-        if not paths:
-            answer: dict[str, Any] = client.call("enroll", arguments, timeout_s=600.0)
-            return answer
-        with progress_bar() as bar:
-            track = partial(bar.track, description="sending")
-            with sent_files(client, find_audio(paths), track) as transfer:
-                answer = client.call("enroll", arguments | {"transfer": transfer}, timeout_s=600.0)
+    with client, ExitStack() as held:
+        track = partial(held.enter_context(progress_bar()).track, description="sending")
+
+        def sent(own: list[Path]) -> dict[str, str]:
+            return {"transfer": held.enter_context(sent_files(client, find_audio(own), track))}
+
+        arguments = request | {"stream": stream, "counters": {n: sent([p]) for n, p in request["counters"].items()}}
+        arguments |= sent(paths) if paths else {}
+        answer: dict[str, Any] = client.call("enroll", arguments, timeout_s=600.0)
         return answer
 
 
@@ -277,10 +291,19 @@ def _enroll_directly(
         if request["events"]:
             events, domain = request["events"], request["domain"]
             return enroll_events(Assembly(settings), store, stream, events, domain=domain, terms=terms, track=track)
-        chosen = {name: request[name] for name in ("domain", "keyword", "channel")}
+        from edged.references.search import find_audio
+
+        chosen = {name: request[name] for name in ("domain", "keyword", "average", "channel")}
+        chosen["counters"] = {name: find_audio([path]) for name, path in request["counters"].items()}
         return enroll_paths(
             Assembly(settings), store, str(stream), paths, **chosen, terms=terms, track_reading=read, track=track
         )
+
+
+def _counters(paths: list[Path]) -> dict[str, Path]:
+    from edged.references.keyword_enroll import counter_names
+
+    return counter_names(paths)
 
 
 def duration_s(text: str) -> float:

@@ -7,7 +7,7 @@ clips -> examined one by one -> embedded -> a new bank in memory -> gate -> comm
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -43,7 +43,7 @@ def enroll_paths(
     *,
     domain: str | None = None,
     keyword: str | None = None,
-    counters: Sequence[Path] = (),
+    counters: Mapping[str, Sequence[Path]] | None = None,
     average: bool = False,
     channel: int = 0,
     terms: Terms = ORDINARY,
@@ -54,7 +54,7 @@ def enroll_paths(
 
     Args:
         keyword: the word that is spoken in them; None = normal sound of a machine.
-        counters: clips, or a directory of them, of each word that the keyword must not be taken for.
+        counters: name -> clips of a word that the keyword must not be taken for.
         average: hold the keyword as the average of its clips.
         track_reading: shows progress while every clip is read and examined; `track`: while they are embedded.
 
@@ -68,7 +68,7 @@ def enroll_paths(
     if keyword is None:
         report = enroll_domain(assembly, store, stream, found, domain=domain, terms=terms, track=track)
     else:
-        wish = KeywordWish(keyword, examined_counters(counters, channel), average)
+        wish = KeywordWish(keyword, examined_counters(counters or {}, channel), average)
         report = enroll_keyword(assembly, store, stream, found, word=wish, terms=terms, track=track)
     return report.facts() | {"notes": [*unknown_stream_notes(assembly, stream), *report.notes]}
 

@@ -35,6 +35,9 @@ from edged.references.terms import (
     passed_over,
 )
 
+MAX_COUNTERS = 4
+"""At a time: each is sent to the daemon by itself."""
+
 
 @dataclass(frozen=True)
 class KeywordWish:
@@ -50,20 +53,42 @@ class KeywordWish:
     counters: Mapping[str, ClipSet] = field(default_factory=dict)
     average: bool = False
 
+    def told(self, added_clips: int) -> str:
+        """For the history: what was done."""
+        against = ", ".join(f"'{name}'" for name in self.counters)
+        parts = [f"enrolled {self.word}"] if added_clips else [f"changed {self.word}"]
+        parts += [f"not {against}"] if against else []
+        return ", ".join([*parts, *(["averaged"] if self.average else [])])
 
-def examined_counters(paths: Sequence[Path], channel: int = 0) -> dict[str, ClipSet]:
-    """The clips of every path, each of which holds another word; it is called by the path's own name.
+
+def counter_names(paths: Sequence[Path]) -> dict[str, Path]:
+    """Clips, or directories of them, that hold a word each; it is called by the path's own name.
 
     Raises:
-        EnrolmentError: there is no audio, or two are called alike.
+        EnrolmentError: two are called alike, or there are too many.
     """
-    found = {}
+    found: dict[str, Path] = {}
     for path in paths:
-        name = checked_label(printable_name(path.stem if path.is_file() else path.resolve().name), "counter-example")
+        name = printable_name(path.resolve().name if path.is_dir() else path.stem)
         if name in found:
             raise EnrolmentError(f"two counter-examples are called '{name}'", fix="give them names of their own")
-        found[name] = examined(find_audio([path]), KEYWORD_CLIPS, channel=channel)
+        found[name] = path
+    if len(found) > MAX_COUNTERS:
+        fix = "give the others afterwards, in a command of their own"
+        raise EnrolmentError(f"more than {MAX_COUNTERS} counter-examples at a time", fix=fix)
     return found
+
+
+def examined_counters(paths: Mapping[str, Sequence[Path]], channel: int = 0) -> dict[str, ClipSet]:
+    """The clips of every counter-example.
+
+    Raises:
+        EnrolmentError: there is no audio.
+    """
+    return {
+        checked_label(name, "counter-example"): examined(find_audio(own), KEYWORD_CLIPS, channel=channel)
+        for name, own in paths.items()
+    }
 
 
 def enroll_keyword(
@@ -94,7 +119,7 @@ def enroll_keyword(
     if bank is None or not report.accepted:
         raise refusal(report)
     facts, arrays = keyword.bank_to_store(bank, assembly.bundle(stream, keyword.MONITOR))
-    reason = terms.reason or f"enrolled {wish.word}"
+    reason = terms.reason or wish.told(report.added_clips)
     based_on = old.version if old else 0
     return replace(report, version=store.commit(stream, "keyword", facts, arrays, reason=reason, based_on=based_on))
 
@@ -127,6 +152,9 @@ class _Enrolment:
         enrolled = self.old.clips if self.old else ()
         fresh, copies = fresh_ones(enrolled, found)
         has_word = bool(fresh) or bool(self.old and self.wish.word in self.old.words)
+        if not (has_word or found.clips or found.refused):
+            missing = f"'{self.wish.word}' is not enrolled on stream '{self.stream}'"
+            raise EnrolmentError(missing, fix="give clips of it")
         if not fresh and not found.refused and not (has_word and (self.wish.counters or self.wish.average)):
             raise nothing_new(self.stream, enrolled, found)
         return fresh, copies

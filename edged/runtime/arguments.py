@@ -11,6 +11,7 @@ from edged.assembly import MonitorName
 from edged.errors import ControlError
 from edged.events.journal import MAX_REPLAY_EVENTS
 from edged.references.feedback import Verdict
+from edged.references.keyword_enroll import MAX_COUNTERS
 from edged.references.search import MAX_FILES
 
 _MAX_NUMBER = 1 << 62
@@ -19,6 +20,13 @@ _MAX_NUMBER = 1 << 62
 
 class _Args(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class CounterArgs(_Args):
+    """Clips, sent or named, of a word that a keyword must not be taken for."""
+
+    transfer: str | None = None
+    clips: list[str] = Field(default_factory=list, max_length=1000)
 
 
 class EnrollArgs(_Args):
@@ -31,9 +39,17 @@ class EnrollArgs(_Args):
     last_s: float | None = Field(default=None, gt=0, allow_inf_nan=False)
     domain: str | None = None
     keyword: str | None = None
+    counters: dict[str, CounterArgs] = Field(default_factory=dict, max_length=MAX_COUNTERS)
+    average: bool = False
     channel: int = Field(default=0, ge=0, le=63)
     dry_run: bool = False
     force: bool = False
+
+    @property
+    def changes_word(self) -> bool:
+        """Whether an enrolled word is to be changed, without clips of it."""
+        has_clips = bool(self.clips) or self.transfer is not None
+        return self.keyword is not None and not has_clips and (bool(self.counters) or self.average)
 
 
 class FeedbackArgs(_Args):

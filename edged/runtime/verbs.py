@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, ExitStack
+from pathlib import Path
 from typing import Any
 
 from edged.assembly import MONITOR_NAMES, Assembly
@@ -24,6 +26,7 @@ from edged.references.store import BankStore
 from edged.references.transfer import export_bank, import_bank
 from edged.runtime.arguments import (
     BankArgs,
+    CounterArgs,
     EnrollArgs,
     ExportArgs,
     FeedbackArgs,
@@ -129,7 +132,8 @@ class Verbs:
         """Enrol clips; the running monitor takes the new bank at its next segment."""
         wanted = parsed(EnrollArgs, args)
         is_sent = wanted.transfer is not None
-        if bool(wanted.clips) + is_sent + bool(wanted.events) + (wanted.last_s is not None) != 1:
+        n_kinds = bool(wanted.clips) + is_sent + bool(wanted.events) + (wanted.last_s is not None)
+        if n_kinds != 1 and not (n_kinds == 0 and wanted.changes_word):
             raise UsageError("enroll: name clips, or events, or last_s, or a transfer")
         assembly = Assembly(self._config)
         with BankStore(self._config.state_path) as store:
@@ -139,22 +143,27 @@ class Verbs:
 
     def _enrolled(self, assembly: Assembly, store: BankStore, wanted: EnrollArgs) -> dict[str, Any]:
         terms = Terms(wanted.dry_run, wanted.force)
-        if wanted.keyword is not None and not (wanted.clips or wanted.transfer):
+        if wanted.keyword is not None and (wanted.events or wanted.last_s is not None):
             raise UsageError("enroll: a keyword needs clips that hold the word and nothing else")
         if wanted.events:
             return enroll_events(assembly, store, wanted.stream, wanted.events, domain=wanted.domain, terms=terms)
         if wanted.stream is None:
             raise ControlError("argument stream: Field required")
         if wanted.last_s is None:
-            with self._sending.files(wanted.transfer, wanted.clips) as paths:
+            with ExitStack() as held:
+                paths = [] if wanted.changes_word else held.enter_context(self._files(wanted))
+                counters = {name: held.enter_context(self._files(own)) for name, own in wanted.counters.items()}
                 facts = enroll_paths(
-                    assembly, store, wanted.stream, paths,
-                    domain=wanted.domain, keyword=wanted.keyword, channel=wanted.channel, terms=terms,
+                    assembly, store, wanted.stream, paths, domain=wanted.domain, keyword=wanted.keyword,
+                    counters=counters, average=wanted.average, channel=wanted.channel, terms=terms,
                 )  # fmt: skip
             return self._sending.for_client(facts)
         clips, notes = self._just_heard(wanted.stream, wanted.last_s)
         report = enroll_domain(assembly, store, wanted.stream, clips, domain=wanted.domain, terms=terms)
         return report.facts() | {"notes": [*notes, *report.notes]}
+
+    def _files(self, wanted: EnrollArgs | CounterArgs) -> AbstractContextManager[list[Path]]:
+        return self._sending.files(wanted.transfer, wanted.clips)
 
     def feedback(self, args: dict[str, Any]) -> dict[str, Any]:
         """Act on what an operator says of an event; the running monitor takes the new bank at its next segment."""
