@@ -14,6 +14,7 @@ from types import TracebackType
 from typing import ClassVar, TypeVar
 
 from edged.errors import DamagedError, StateError
+from edged.files import give_to_owner
 
 DATABASE_NAME = "edged.db"
 BUSY_TIMEOUT_S = 10.0
@@ -34,6 +35,7 @@ def open_database(state_dir: Path) -> sqlite3.Connection:
     try:
         state_dir.mkdir(parents=True, exist_ok=True, mode=0o750)
         connection = sqlite3.connect(path, timeout=BUSY_TIMEOUT_S, isolation_level=None)
+        give_to_owner(path)  # before SQLite makes the files beside it, which it gives to this one's owner
         _enter_wal(connection)
         connection.execute("PRAGMA synchronous=FULL")
         connection.execute("PRAGMA foreign_keys=ON")

@@ -15,6 +15,7 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
 from edged.errors import StateError, UsageError
+from edged.files import give_to_owner
 
 KEY_NAME = "signing.key"
 TRUSTED_DIR_NAME = "trusted-signers"
@@ -137,6 +138,7 @@ def _made(path: Path) -> bytes:
             handle.write(Ed25519PrivateKey.generate().private_bytes_raw())
             handle.flush()
             os.fsync(handle.fileno())
+        give_to_owner(unfinished)
         path.hardlink_to(unfinished)
     except FileExistsError:
         pass

@@ -7,6 +7,7 @@ import sqlite3
 import subprocess
 import sys
 from concurrent.futures import ProcessPoolExecutor
+from contextlib import closing
 
 import pytest
 
@@ -29,6 +30,16 @@ def connection(tmp_path):
 def test_the_directory_is_made_and_closed_to_others(tmp_path):
     open_database(tmp_path / "a" / "b").close()
     assert (tmp_path / "a" / "b").stat().st_mode & 0o007 == 0
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files away")
+def test_what_root_makes_in_the_state_of_the_daemons_user_is_that_users(tmp_path):
+    os.chown(tmp_path, 12345, 12346)
+    with closing(open_database(tmp_path)) as connection:
+        connection.execute("CREATE TABLE t (value INTEGER)")
+        owners = {(path.stat().st_uid, path.stat().st_gid) for path in tmp_path.iterdir()}
+        assert len(list(tmp_path.iterdir())) == 3  # the database, and SQLite's two beside it
+    assert owners == {(12345, 12346)}
 
 
 def open_once(state_dir):
