@@ -71,6 +71,7 @@ class StatusCollector(Collector):
         status = self._status()
         yield from self._streams(status["streams"])
         yield from self._devices(status["devices"])
+        yield from self._security(status["security"])
         for name, value in status["events"].items():
             yield GaugeMetricFamily(f"edged_events_{name}", f"Events: {name}", value=value)
 
@@ -91,6 +92,13 @@ class StatusCollector(Collector):
             level.add_metric([name], stream["level_dbfs"])
             healthy.add_metric([name], float(stream["input"] == "ok"))
         return samples, queued, level, healthy, bank
+
+    def _security(self, security: dict[str, Any]) -> Iterable[Metric]:
+        refused = CounterMetricFamily("edged_refused", "Connections and requests refused, by why", labels=["what"])
+        for what, count in security["refused"].items():
+            refused.add_metric([what], count)
+        connections = GaugeMetricFamily("edged_connections", "Open connections", value=security["open"])
+        return refused, connections
 
     def _devices(self, devices: dict[str, Any]) -> Iterable[Metric]:
         running = GaugeMetricFamily("edged_device_running", "1 while the device delivers", labels=["device"])

@@ -16,6 +16,7 @@ STATUS = {
         }
     },
     "events": {"last_seq": 9, "published": 8},
+    "security": {"open": 2, "refused": {"keys": 7}},
 }  # fmt: skip
 
 
@@ -32,6 +33,8 @@ def test_the_daemons_status_becomes_metrics():
         'edged_device_restarts_total{device="mic"} 3.0',
         'edged_stage_seconds_count{stage="embed"} 1.0',
         "edged_events_last_seq 9.0",
+        'edged_refused_total{what="keys"} 7.0',
+        "edged_connections 2.0",
     ):
         assert line in text
 
