@@ -301,7 +301,7 @@ class SecuritySettings(Settings):
         description="directory of the public keys that may listen; those in its folder `control` may control too",
     )
     max_connections: int = Field(
-        default=256, ge=4, le=4096, description="remote connections to a socket; more are cut at once"
+        default=64, ge=4, le=4096, description="connections to a socket; remote ones beyond it are cut at once"
     )
 
 
@@ -310,6 +310,9 @@ class MetricsSettings(Settings):
 
     enabled: bool = Field(default=False, description="serve metrics over HTTP")
     address: str = Field(default="127.0.0.1", description="address to bind")
+    allow_remote: bool = Field(
+        default=False, description="serve an address that other computers reach, in clear and without keys"
+    )
     port: int = Field(default=9750, ge=1, le=65535, description="port to bind")
 
 

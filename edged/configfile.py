@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import ipaddress
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, get_args
@@ -44,7 +45,9 @@ def parse_config(values: dict[str, Any], origin: str) -> Config:
     except ValidationError as error:
         lines = [describe_problem(problem) for problem in error.errors()]
         raise ConfigError(_joined(origin, lines)) from error
-    checks = (_unknown_devices, _absent_channels, _unfit_references, _clips_out_of_reach, _too_long_endpoints)
+    checks = (
+        _unknown_devices, _absent_channels, _unfit_references, _clips_out_of_reach, _too_long_endpoints, _open_metrics,
+    )  # fmt: skip
     problems = [line for check in checks for line in check(config)]
     if problems:
         raise ConfigError(_joined(origin, problems))
@@ -169,6 +172,19 @@ def _clips_out_of_reach(config: Config) -> list[str]:
     if not (config.clips.anomaly or config.clips.keyword) or after_s + _CLIP_SPARE_S <= kept_s:
         return []
     return [f"clips.post_roll_s: needs a capture.ring_s of {after_s + _CLIP_SPARE_S:g} or more (is {kept_s:g})"]
+
+
+def _open_metrics(config: Config) -> list[str]:
+    """A page without keys is for this computer, unless somebody says otherwise."""
+    metrics = config.metrics
+    try:
+        is_local = metrics.address == "localhost" or ipaddress.ip_address(metrics.address).is_loopback
+    except ValueError:
+        is_local = False
+    if not metrics.enabled or is_local or metrics.allow_remote:
+        return []
+    reason = "other computers could read it without keys; keep 127.0.0.1, or set allow_remote"
+    return [f"metrics.address: {reason} (is {metrics.address[:60]!r})"]
 
 
 def _too_long_endpoints(config: Config) -> list[str]:

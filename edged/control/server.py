@@ -29,6 +29,8 @@ Verb = Callable[[dict[str, Any]], dict[str, Any]]
 
 MAX_JOBS = 8
 _SEND_HIGH_WATER_MARK = 100
+_RECEIVE_HIGH_WATER_MARK = 4
+"""Requests of a peer that wait; with the largest ones, that is what it can make the daemon hold."""
 _LINGER_MS = 300
 
 
@@ -109,6 +111,7 @@ class ControlServer:
         # up to twice the limit the refusal is said and counted; what is larger is cut off by ZeroMQ before it is read
         socket.setsockopt(zmq.MAXMSGSIZE, 2 * self._settings.max_message_bytes)
         socket.setsockopt(zmq.SNDHWM, _SEND_HIGH_WATER_MARK)
+        socket.setsockopt(zmq.RCVHWM, _RECEIVE_HIGH_WATER_MARK)
         try:
             self._guard.bind(socket, self._endpoint, remote=self._remote)
         except EdgedError as error:

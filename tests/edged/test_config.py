@@ -110,6 +110,14 @@ def test_a_socket_path_too_long_for_unix_is_named(tmp_path):
         parsed(runtime_dir=str(tmp_path / ("x" * 100)))
 
 
+@pytest.mark.parametrize("address", ["0.0.0.0", "::", "10.0.0.1", "device.example"])
+def test_a_metrics_page_that_others_reach_has_to_be_asked_for(address):
+    with pytest.raises(ConfigError, match=r"metrics\.address: other computers"):
+        parsed(metrics={"enabled": True, "address": address})
+    assert parsed(metrics={"enabled": True, "address": address, "allow_remote": True})
+    assert parsed(metrics={"enabled": False, "address": address})
+
+
 @pytest.mark.parametrize("other", [{"false_alarms_per_day": 1.0}, {"threshold_method": "mst-mad"}])
 def test_a_threshold_is_fixed_or_found_but_not_both(other):
     monitors = {"anomaly": {"threshold": 5.0, **other}}

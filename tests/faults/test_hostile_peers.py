@@ -14,6 +14,7 @@ import pytest
 import soundfile
 import zmq
 
+from edged.config import SecuritySettings
 from edged.control.client import ControlClient
 from edged.errors import ControlError
 from edged.events.subscriber import CurveClient, Subscriber
@@ -23,6 +24,7 @@ from edged.security.keys import new_pair
 from tests.integration.helpers import RATE_HZ, Plant, assert_books_balance, hum, receive_until
 
 N_HALF_OPEN = 1000
+MAX_CONNECTIONS = SecuritySettings().max_connections
 NULL_GREETING = b"\xff" + bytes(8) + b"\x7f\x03\x01" + b"NULL".ljust(20, b"\0") + bytes(32)
 CURVE_GREETING = NULL_GREETING.replace(b"NULL\0", b"CURVE")
 MARKER = "press-with-a-name-to-look-for"
@@ -134,7 +136,7 @@ def test_a_thousand_half_open_handshakes(daemon, first_bytes):
     legitimate.report(f"{N_HALF_OPEN} half-open handshakes")
     assert n_failed >= before["handshakes"] + N_HALF_OPEN
     assert daemon.refused()["connections"] > before["connections"]
-    assert at_most <= fds + 2 * 256 + 20
+    assert at_most <= fds + 2 * MAX_CONNECTIONS + 20
     assert daemon.process.num_fds() <= fds + 10
     assert daemon.process.memory_info().rss - rss < 32 << 20
 
@@ -164,6 +166,23 @@ def test_bytes_that_are_no_handshake(daemon, sent):
     for peer in peers:
         peer.close()
     assert_books_balance(daemon.boss.call("status"))
+
+
+def test_frames_that_are_large_but_never_end_hold_little_memory(daemon):
+    """A frame is taken in whole before anybody knows who sends it: what all connections hold of them is bounded."""
+    limit = 2 << 20
+    frame = CURVE_GREETING + b"\x06" + struct.pack(">Q", limit) + bytes(limit - 1000)
+    rss, peers = daemon.process.memory_info().rss, connections(daemon, 4 * MAX_CONNECTIONS)
+    for peer in peers:
+        peer.setblocking(False)
+        with contextlib.suppress(OSError):
+            for at in range(0, len(frame), 1 << 16):
+                peer.send(frame[at : at + (1 << 16)])
+    grown = daemon.process.memory_info().rss - rss
+    for peer in peers:
+        peer.close()
+    print(f"{len(peers)} unfinished frames of 2 MiB: {grown / 2**20:.0f} MiB more memory at most")
+    assert grown < MAX_CONNECTIONS * limit + (32 << 20)
 
 
 def test_a_handshake_drop_by_drop_is_ended(daemon):
