@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnx
 import torch
 from torch import Tensor, nn
 
@@ -16,6 +17,7 @@ from edged.embed.bundle import Bundle, Manifest, ModelSpec, RepresentationSpec, 
 from edged.features.keyword import FRAMES, KeywordFrames, KeywordSpec
 from edged.flow import Float32Array
 from trainer.export import OPSET, export_onnx, parity_gate
+from trainer.streaming_form import lift
 
 OUTPUT = "speech"
 
@@ -87,6 +89,9 @@ def write_keyword_bundle(
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "model.onnx"
         export_onnx(exported, inputs, [OUTPUT], path)
+        model = onnx.load(str(path))
+        if lift(model):
+            onnx.save(model, str(path))
         manifest = _manifest(spec, background.shape[1], decision, bundle_id, version)
         manifest = manifest.model_copy(
             update={"training": dict(training), "parity": parity_gate(exported, path, inputs)}

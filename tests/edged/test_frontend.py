@@ -37,7 +37,7 @@ def test_the_shipped_bundles_fit(kind, featuriser):
         (changed("anomaly", segment_samples=4096), "makes segments of 160000 samples"),
         (changed("keyword", {"kind": "anomaly"}), "features.kind"),
         (changed("keyword", {"n_fft": 1 << 30}), "features.n_fft"),
-        (changed("keyword", {"hop_samples": 128}), "makes segments of 1024 samples every 1024"),
+        (changed("keyword", {"hop_samples": 128}), "makes segments of 512 samples every 512"),
         (changed("keyword", {"context_left_frames": 9}), "no input 'frames' of shape"),
         (changed("anomaly", decision={"threshold_spreads": "x"}), "positive threshold_spreads"),
         (changed("keyword", decision={}), "positive limit_distance"),

@@ -1,0 +1,79 @@
+"""The streaming form of a keyword network computes the same rows, for any length of its segments."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+import torch
+from torch import Tensor, nn
+
+from edged.assembly import open_bundle
+from edged.embed.bundle import Bundle
+from edged.embed.onnx import OnnxEmbedder
+from edged.errors import BundleError
+from edged.features.keyword import KeywordSpec
+from edged.flow import Float32Array
+from edged.pipeline import embed_signal
+from trainer.keyword_bundle import Decision, write_keyword_bundle
+from trainer.models.speech_trunk import SpeechTrunk
+from trainer.streaming_form import lift, with_segments
+
+SIGNAL = (np.random.default_rng(0).standard_normal(30_000) * 0.05).astype(np.float32)
+
+
+def written(directory: Path, network: nn.Module, **spec: int) -> Bundle:
+    background = np.ones((4, 4), dtype=np.float32)
+    facts = {"bundle_id": "tiny", "version": "1", "training": {}, "card": "of a test"}
+    return write_keyword_bundle(
+        directory, network, KeywordSpec(**spec), background, decision=Decision(), **facts  # type: ignore[arg-type]
+    )  # fmt: skip
+
+
+def rows_of(bundle: Bundle) -> Float32Array:
+    rows = [one.vectors["speech"] for one in embed_signal(SIGNAL, bundle, OnnxEmbedder(bundle))]
+    return np.concatenate(rows)[: len(SIGNAL) // 256]
+
+
+@pytest.mark.parametrize("segment_frames", [1, 2, 8, 30])
+def test_the_shipped_network_gives_the_same_rows_however_many_at_once(tmp_path: Path, segment_frames: int) -> None:
+    shipped = open_bundle("keyword")
+    cut = with_segments(shipped, tmp_path / "cut", segment_frames)
+    assert cut.manifest.segment_samples == segment_frames * 256
+    assert (cut.directory / "card.md").read_text() == (shipped.directory / "card.md").read_text()
+    np.testing.assert_array_equal(cut.calibration["background"], shipped.calibration["background"])
+    np.testing.assert_allclose(rows_of(cut), rows_of(shipped), atol=2e-5)
+
+
+def test_what_is_exported_is_in_streaming_form(tmp_path: Path) -> None:
+    network = SpeechTrunk(width=8, dim=4)
+    for module in network.modules():
+        if isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d):
+            nn.init.normal_(module.running_mean)  # type: ignore[arg-type]
+    bundle = written(tmp_path / "tiny", network)
+    assert bundle.manifest.parity["onnx_vs_torch_max_relative_error"] < 1e-4
+    assert bundle.model_path is not None
+    model = onnx.load(str(bundle.model_path))
+    assert {len(tensor.dims) for tensor in model.graph.initializer if "Conv" in tensor.name} <= {1, 4}
+    assert not lift(model)
+
+
+def test_a_network_whose_rows_depend_on_the_segment_is_refused(tmp_path: Path) -> None:
+    class Centred(nn.Module):
+        """Takes the segment's mean away."""
+
+        def forward(self, frames: Tensor) -> Tensor:
+            rows = frames[:, 22:-10, :4]
+            return rows - rows.mean(dim=1, keepdim=True) + torch.ones(4)
+
+    bundle = written(tmp_path / "centred", Centred(), segment_frames=8)
+    with pytest.raises(BundleError, match="its rows differ"):
+        with_segments(bundle, tmp_path / "out", 4)
+    assert not (tmp_path / "out").exists()
+
+
+def test_other_bundles_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(BundleError, match="no keyword bundle"):
+        with_segments(open_bundle("anomaly"), tmp_path / "out", 4)

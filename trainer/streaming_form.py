@@ -1,0 +1,194 @@
+"""The form in which a keyword network runs on the stream: the same function, computed faster, a few frames at a time.
+
+    python -m trainer.streaming_form BUNDLE OUT [--segment-frames 4]
+
+Convolutions over time are written as convolutions over one band and time, for which the runtime has its fast kernels;
+that halves the cost. A network without padding gives the same rows however many it gives at once, so the segments of a
+bundle can be made shorter, which costs little more and reports sooner.
+"""
+
+from __future__ import annotations
+
+import argparse
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import onnx
+import onnxruntime as ort
+import typer
+from onnx import helper, numpy_helper
+
+from edged.assembly import open_bundle
+from edged.embed.bundle import CARD_NAME, Bundle, Manifest, TensorSpec, write_bundle
+from edged.errors import BundleError
+from edged.features.keyword import FRAMES, KeywordSpec
+from edged.flow import Float32Array
+from edged.frontend import keyword_spec
+
+MAX_RELATIVE_ERROR = 1e-5
+_ALONG_TIME = frozenset({"Conv", "Relu", "Add", "Slice", "Constant"})
+_LIFTED = "lifted_"
+
+
+def lift(model: onnx.ModelProto) -> bool:
+    """Give what is convolved over time a second axis of length one, in place; whether the network is of that kind.
+
+    It is if one reshape gathers the bands, and then only convolutions over time, sums and cuts of it come up to the
+    transposition that makes rows of the frames.
+    """
+    nodes = list(model.graph.node)
+    reshapes = [index for index, node in enumerate(nodes) if node.op_type == "Reshape"]
+    if len(reshapes) != 1:
+        return False
+    after = nodes[reshapes[0] + 1 :]
+    n_along = next((index for index, node in enumerate(after) if node.op_type == "Transpose"), None)
+    weights = {tensor.name: tensor for tensor in model.graph.initializer}
+    if n_along is None or not _only_along_time(after[:n_along], weights):
+        return False
+    _lift_reshape(model.graph, nodes[reshapes[0]])
+    for node in after[:n_along]:
+        if node.op_type == "Conv":
+            _lift_convolution(node, weights[node.input[1]])
+        elif node.op_type == "Slice":
+            node.input[3] = _constant(model.graph, "axis", [3])
+    _squeeze_before(model.graph, after[n_along])
+    _drop_unused_constants(model.graph)
+    del model.graph.value_info[:]
+    onnx.checker.check_model(model)
+    return True
+
+
+def _only_along_time(nodes: Sequence[onnx.NodeProto], weights: dict[str, onnx.TensorProto]) -> bool:
+    convolutions = [node for node in nodes if node.op_type == "Conv"]
+    flat = all(node.input[1] in weights and len(weights[node.input[1]].dims) == 3 for node in convolutions)
+    return bool(convolutions) and flat and all(node.op_type in _ALONG_TIME for node in nodes)
+
+
+def _lift_reshape(graph: onnx.GraphProto, node: onnx.NodeProto) -> None:
+    """(batch, channels, time) becomes (batch, channels, 1, time), whatever the time."""
+    made = {one.output[0]: one for one in graph.node if one.op_type == "Constant"}
+    n_channels = int(numpy_helper.to_array(made[node.input[1]].attribute[0].t)[1])
+    node.input[1] = _constant(graph, "shape", [0, n_channels, 1, -1])
+
+
+def _lift_convolution(node: onnx.NodeProto, weight: onnx.TensorProto) -> None:
+    lifted = np.ascontiguousarray(numpy_helper.to_array(weight)[:, :, None, :])
+    weight.CopyFrom(numpy_helper.from_array(lifted, weight.name))
+    for attribute in node.attribute:
+        if attribute.name in ("kernel_shape", "strides", "dilations"):
+            attribute.ints[:] = [1, *attribute.ints]
+        elif attribute.name == "pads":
+            attribute.ints[:] = [0, attribute.ints[0], 0, attribute.ints[1]]
+
+
+def _squeeze_before(graph: onnx.GraphProto, node: onnx.NodeProto) -> None:
+    squeezed = helper.make_node("Squeeze", [node.input[0], _constant(graph, "axis_of_one", [2])], [f"{_LIFTED}rows"])
+    graph.node.insert(list(graph.node).index(node), squeezed)
+    node.input[0] = squeezed.output[0]
+
+
+def _drop_unused_constants(graph: onnx.GraphProto) -> None:
+    used = {name for node in graph.node for name in node.input}
+    for node in [one for one in graph.node if one.op_type == "Constant" and one.output[0] not in used]:
+        graph.node.remove(node)
+
+
+def _constant(graph: onnx.GraphProto, name: str, values: Sequence[int]) -> str:
+    full_name = _LIFTED + name
+    if all(tensor.name != full_name for tensor in graph.initializer):
+        graph.initializer.append(numpy_helper.from_array(np.array(values, dtype=np.int64), full_name))
+    return full_name
+
+
+def with_segments(bundle: Bundle, out: Path, segment_frames: int) -> Bundle:
+    """Write a keyword bundle in its streaming form, with segments of so many frames.
+
+    Raises:
+        BundleError: no keyword bundle, a network of another kind, or one that does not give the same rows any more.
+    """
+    if bundle.manifest.kind != "keyword" or bundle.model_path is None:
+        raise BundleError(f"{bundle.label}: no keyword bundle with a model", fix="name another one")
+    old = keyword_spec(bundle)
+    spec = old.model_copy(update={"segment_frames": segment_frames})
+    model = onnx.load(str(bundle.model_path))
+    lift(model)  # one that is lifted already has no such convolutions any more
+    _fix_time(model, spec)
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "model.onnx"
+        onnx.save(model, str(path))
+        error = _rows_error(bundle.model_path, old, path, spec)
+        if not error <= MAX_RELATIVE_ERROR:
+            raise BundleError(
+                f"{bundle.label}: with segments of {segment_frames} frames its rows differ by {error:.1e}",
+                fix="only networks without padding in time can be cut otherwise",
+            )
+        card = bundle.directory / CARD_NAME
+        text = card.read_text(encoding="utf-8") if card.is_file() else ""
+        manifest = _manifest(bundle.manifest, spec, error)
+        return write_bundle(out, manifest, model=path, calibration=bundle.calibration, card=text)
+
+
+def _fix_time(model: onnx.ModelProto, spec: KeywordSpec) -> None:
+    for tensor, n_frames in ((model.graph.input[0], spec.input_frames), (model.graph.output[0], spec.segment_frames)):
+        tensor.type.tensor_type.shape.dim[1].dim_value = n_frames
+
+
+def _rows_error(old_path: Path, old: KeywordSpec, new_path: Path, new: KeywordSpec) -> float:
+    """Largest difference between the rows of both over the same frames, relative to the largest value."""
+    n_rows = int(np.lcm(old.segment_frames, new.segment_frames)) * 2
+    rng = np.random.default_rng(0)
+    n_context = old.context_left_frames + old.context_right_frames
+    frames = rng.uniform(old.silence, 2.0, (n_rows + n_context, old.n_mels)).astype(np.float32)
+    try:
+        expected, found = _rows(old_path, old, frames), _rows(new_path, new, frames)
+    except Exception:  # noqa: BLE001 - the runtime has no base class; what does not run gives no rows
+        return float("inf")
+    return float(np.abs(expected - found).max() / np.abs(expected).max()) if expected.shape == found.shape else np.inf
+
+
+def _rows(path: Path, spec: KeywordSpec, frames: Float32Array) -> Float32Array:
+    session = ort.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+    starts = range(0, len(frames) - spec.input_frames + 1, spec.segment_frames)
+    return np.concatenate(
+        [session.run(None, {FRAMES: frames[None, start : start + spec.input_frames]})[0][0] for start in starts]
+    )
+
+
+def _manifest(old: Manifest, spec: KeywordSpec, error: float) -> Manifest:
+    segment_samples = spec.segment_frames * spec.hop_samples
+    if old.model is None:
+        raise BundleError(f"{old.id}: no model", fix="name another bundle")
+    (output,) = old.model.outputs
+    model = old.model.model_copy(
+        update={
+            "inputs": (TensorSpec(name=FRAMES, shape=(spec.input_frames, spec.n_mels)),),
+            "outputs": (TensorSpec(name=output.name, shape=(spec.segment_frames, output.shape[1])),),
+        }
+    )
+    return old.model_copy(
+        update={
+            "segment_samples": segment_samples,
+            "hop_samples": segment_samples,
+            "features": spec.model_dump(mode="json"),
+            "features_digest": spec.digest(),
+            "model": model,
+            "parity": {**old.parity, "streaming_form_max_relative_error": error},
+        }
+    )
+
+
+def main() -> None:
+    """Write a bundle once more, in its streaming form."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("bundle", help="directory, or 'keyword' for the one that ships with edged")
+    parser.add_argument("out", type=Path, help="directory of the new bundle; one that is there is replaced")
+    parser.add_argument("--segment-frames", type=int, default=KeywordSpec().segment_frames)
+    arguments = parser.parse_args()
+    bundle = with_segments(open_bundle(arguments.bundle), arguments.out, arguments.segment_frames)
+    typer.echo(f"{arguments.out}: {bundle.label}, {bundle.manifest.parity}")
+
+
+if __name__ == "__main__":
+    main()
