@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import resource
 import socket as socket_library
 from dataclasses import dataclass, field
 
@@ -15,6 +16,8 @@ import zmq
 
 from edged.security.counts import Refusals
 
+ENOUGH_FILES = 4096
+"""A flood may be so far ahead of us that this is needed: at most a thousand connections to each socket."""
 EVENTS = int(zmq.EVENT_ACCEPTED | zmq.EVENT_DISCONNECTED | zmq.EVENT_HANDSHAKE_SUCCEEDED)
 
 
@@ -60,6 +63,14 @@ class Connections:
     def cut_remote(self) -> int:
         """Cut every connection that had to show a key, so that it has to show it again; how many."""
         return sum(cut(descriptor) for descriptor in list(self._since_s))
+
+
+def allow_files() -> None:
+    """Raise this process's own limit of open files as far as it may, so that a flood takes none that we need."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = ENOUGH_FILES if hard == resource.RLIM_INFINITY else min(ENOUGH_FILES, hard)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 def cut(descriptor: int) -> bool:

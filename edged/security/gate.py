@@ -27,7 +27,6 @@ _DENIED = b"300"
 """For now: the client tries again when the handshake's time is over, and is in once its key is on the list. After a 400
 libzmq's client would never try again."""
 _RAW_KEY_BYTES = 32
-_MONITOR_HIGH_WATER_MARK = 10_000
 _WARN_EVERY_S = 60.0
 
 
@@ -128,7 +127,7 @@ class Gate:
     def _obey(self, order: list[bytes]) -> bool:
         if order[0] == b"watch":
             monitor: zmq.Socket[bytes] = self._context.socket(zmq.PAIR)
-            monitor.setsockopt(zmq.RCVHWM, _MONITOR_HIGH_WATER_MARK)
+            monitor.setsockopt(zmq.RCVHWM, 1)  # with the sender's 1000: ZeroMQ waits for us then, and accepts no more
             monitor.connect(order[1].decode())
             self._watched[monitor] = Connections(self._limit, self._handshake_s, self._refusals)
         elif order[0] == b"cut":

@@ -11,6 +11,7 @@ import zmq
 from edged.config import SecuritySettings
 from edged.errors import ConfigError
 from edged.security.allowlist import LISTENER_VERBS, Client, Right, read_allow_list
+from edged.security.connections import allow_files
 from edged.security.counts import Refusals
 from edged.security.endpoints import bind_endpoint, is_local, is_private
 from edged.security.gate import ZAP_DOMAIN, Gate
@@ -50,6 +51,7 @@ class SocketGuard:
 
     def start(self) -> None:
         """Begin to check peers against the allow-list, and to count them."""
+        allow_files()
         self._gate.start()
 
     def stop(self) -> None:
