@@ -51,11 +51,11 @@ class _Siblings:
     onto: Nearness
     spans: Sequence[tuple[int, int]]
 
-    def ratio(self, values: Float64Array, clip: int) -> float:
-        """A clip's value over the median of the other new ones; 1 where there are too few to compare it with."""
+    def ratio(self, values: Float64Array, clip: int) -> float | None:
+        """A clip's value over the median of the other new ones; None where there are too few to compare it with."""
         others = np.delete(values, clip)
         if len(others) < LEAST_SIBLINGS or not np.isfinite(values).all():
-            return 1.0
+            return None
         return float(values[clip] / max(float(np.median(others)), 1e-6))
 
 
@@ -75,12 +75,12 @@ def judge(
     """
     templates = [*(clip.template for clip in clips), *own]
     everything = Templates([*templates, *(one for other in others for one in other.templates)], background)
-    new = Templates([clip.template for clip in clips], background)
+    new = everything.part(0, len(clips))
     onto_clips = everything.nearness([clip.rows for clip in clips])
     siblings = _siblings(clips, own, onto_clips, new)
     judged = tuple(_judged(number, clip, siblings) for number, clip in enumerate(clips))
     words = word_finding(
-        word, siblings.heard, onto_clips.distances[len(templates) :], new, others=others, background=background
+        word, siblings.heard, onto_clips.distances, everything, new=new, others=others, first=len(templates)
     )
     doubts = [f"{one.name}: {one.reason}" for one in judged if one.verdict == "doubtful"]
     remarks = [f"{one.clip.name}: {doubt}" for one in clips for doubt in one.clip.doubts]
@@ -107,14 +107,17 @@ def _judged(number: int, clip: SpokenClip, siblings: _Siblings) -> JudgedClip:
     elif _is_noisy(number, clip, siblings):
         doubts.append(f"the word hardly stands out of its background ({clip.sound.range_db:.0f} dB)")
     elif _is_beyond(ODD, number, siblings):
-        doubts.append(
-            f"the odd one out: {distance:.2f} from the other clips, where 1 is any other speech and they are "
-            f"{float(np.median(np.delete(siblings.heard, number))):.2f} from theirs; another word, or a noise?"
-        )
+        doubts.append(_odd(distance, np.delete(siblings.heard, number)))
     if doubts:
         return JudgedClip(clip.clip.name, "doubtful", score, "; ".join(doubts))
     apart = f"stands apart: {distance:.2f} from the other clips" if _is_beyond(APART, number, siblings) else ""
     return JudgedClip(clip.clip.name, "ok", score, apart)
+
+
+def _odd(distance: float, others: Float64Array) -> str:
+    theirs = f" and they are {float(np.median(others)):.2f} from theirs" if len(others) else ""
+    place = f"{distance:.2f} from the other clips, where 1 is any other speech"
+    return f"the odd one out: {place}{theirs}; another word, or a noise?"
 
 
 def _is_beyond(limit: float, number: int, siblings: _Siblings) -> bool:
@@ -122,7 +125,10 @@ def _is_beyond(limit: float, number: int, siblings: _Siblings) -> bool:
     if len(siblings.spans) <= LEAST_SIBLINGS:
         return False
     values = (siblings.heard, (siblings.heard + siblings.hears) / 2.0)
-    return any(v[number] > limit and siblings.ratio(v, number) > OVER_OTHERS for v in values)
+    ratios = [siblings.ratio(v, number) for v in values]
+    return any(
+        v[number] > limit and (ratio is None or ratio > OVER_OTHERS) for v, ratio in zip(values, ratios, strict=True)
+    )
 
 
 def _cut(number: int, clip: SpokenClip, siblings: _Siblings) -> str:
@@ -137,7 +143,8 @@ def _cut(number: int, clip: SpokenClip, siblings: _Siblings) -> str:
     lengths = spans[:, 1] - spans[:, 0]
     before = siblings.onto.starts[number, others] - spans[:, 0]
     after = spans[:, 1] - 1 - siblings.onto.ends[number, others]
-    if len(siblings.heard) > LEAST_SIBLINGS and siblings.ratio(siblings.heard, number) < CUT_OVER_OTHERS:
+    ratio = siblings.ratio(siblings.heard, number)
+    if ratio is not None and ratio < CUT_OVER_OTHERS:
         return ""
     edges = (("beginning", "begin", "earlier", before, clip.sound.begins_amid),
              ("end", "go on", "longer", after, clip.sound.ends_amid))  # fmt: skip
@@ -149,8 +156,8 @@ def _cut(number: int, clip: SpokenClip, siblings: _Siblings) -> str:
 
 
 def _is_noisy(number: int, clip: SpokenClip, siblings: _Siblings) -> bool:
-    range_db = clip.sound.range_db
-    is_worse = siblings.ratio(siblings.heard, number) > NOISY_OVER_OTHERS
+    range_db, ratio = clip.sound.range_db, siblings.ratio(siblings.heard, number)
+    is_worse = ratio is not None and ratio > NOISY_OVER_OTHERS
     return range_db < DROWNED_DB or (range_db < NOISY_DB and is_worse)
 
 

@@ -8,6 +8,7 @@ becomes comparable that way, whatever the network.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from copy import copy
 from dataclasses import dataclass
 
 import numpy as np
@@ -47,8 +48,16 @@ class Templates:
     """
 
     def __init__(self, templates: Sequence[Float32Array], background: Float32Array) -> None:
-        self._dtw = StreamingDtw(templates)
+        self._templates = list(templates)
+        self._dtw = StreamingDtw(self._templates)
         self._ordinary = self._ordinary_distances(background[:BACKGROUND_ROWS])
+
+    def part(self, first: int, last: int) -> Templates:
+        """Some of them, without listening to the background again."""
+        own = copy(self)
+        own._templates, own._ordinary = self._templates[first:last], self._ordinary[first:last]
+        own._dtw = StreamingDtw(own._templates)
+        return own
 
     def nearness(self, sounds: Sequence[Float32Array]) -> Nearness:
         """Look for all templates in sounds, float32 (n_rows, dim) each."""

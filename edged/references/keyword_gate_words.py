@@ -41,32 +41,32 @@ class WordFinding:
 def word_finding(
     word: str,
     heard: Float64Array,
-    theirs: Float64Array,
-    new: Templates,
+    in_clips: Float64Array,
+    everything: Templates,
     *,
+    new: Templates,
     others: Sequence[OtherWord],
-    background: Float32Array,
+    first: int,
 ) -> WordFinding:
     """Compare a word with all others.
 
     Args:
         heard: of every new clip, distance to its siblings; nan where it has none.
-        theirs: distances of the other words' templates, word by word, in the new clips.
-        new: templates of the new clips.
+        in_clips: distances of all templates in the new clips.
+        everything: all templates; `new`: those of the new clips.
+        first: place of the other words' templates among all, word by word.
     """
-    doubts, remarks, first = [], list(_unspecific(word, heard)), 0
+    doubts, remarks, last = [], list(_unspecific(word, heard)), first
     for other in others:
-        to_other = best_mean(theirs[first : first + len(other.templates)])
-        first += len(other.templates)
+        first, last = last, last + len(other.templates)
+        to_other = best_mean(in_clips[first:last])
         to_new = best_mean(new.nearness(other.templates).distances)
         nearest = min(float(np.median(to_other)), float(np.median(to_new)))
         if nearest > 2 * NEAR:
             continue
-        among = Templates(other.templates, background).nearness(other.templates).distances
+        among = everything.part(first, last).nearness(other.templates).distances
         if _is_confused(heard, to_other, left_out(among, len(other.templates)), to_new):
-            doubts.append(
-                f"confusable with '{other.word}': {_apart(nearest)}, hardly nearer to its own; {_FIX}"
-            )
+            doubts.append(f"confusable with '{other.word}': {_apart(nearest)}, hardly nearer to its own; {_FIX}")
         elif nearest < NEAR:
             taken = "either would be taken for the other if only one was enrolled"
             remarks.append(f"sounds like '{other.word}': {_apart(nearest)}; {taken}")

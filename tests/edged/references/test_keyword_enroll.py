@@ -1,0 +1,162 @@
+"""Words, their counter-examples and averages through the shipped bundle: enrolled, stored, listened for, taken back."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from edged.assembly import Assembly
+from edged.configfile import parse_config
+from edged.demo.speech import spoken_clip
+from edged.errors import EnrolmentError
+from edged.flow import Block
+from edged.references import keyword
+from edged.references.clips import KEYWORD_CLIPS, ClipSet, clip_of_samples
+from edged.references.keyword_enroll import KeywordWish, counter_names, enroll_keyword
+from edged.references.store import BankStore
+from edged.references.terms import Terms
+
+
+@pytest.fixture(scope="module")
+def assembly():
+    return Assembly(parse_config({}, "test"))
+
+
+@pytest.fixture
+def store(tmp_path):
+    with BankStore(tmp_path) as opened:
+        yield opened
+
+
+VOICES = (1.0, 0.93, 1.07, 0.97, 1.03)
+
+
+def word(name, voice):
+    """A synthetic voice's word, slower and lower or faster and higher."""
+    samples = spoken_clip(f"{name}-1")
+    places = np.arange(0, len(samples) - 1, VOICES[voice])
+    return (0.05 * np.interp(places, np.arange(len(samples)), samples)).astype(np.float32)
+
+
+def clip(name, voice):
+    return clip_of_samples(f"{name}{voice}.wav", np.pad(word(name, voice), 4000), KEYWORD_CLIPS)
+
+
+def clips(name, voices):
+    return [clip(name, voice) for voice in voices]
+
+
+def heard(assembly, store, names, block=2_000):
+    """The words that are reported of words with pauses."""
+    monitor = assembly.monitor(store, "hall", "keyword")
+    embedder = assembly.embedder(monitor.bundle)
+    samples = np.concatenate([np.pad(word(name, 3), 8_000) for name in names])
+    found = []
+    for at in range(0, len(samples), block):
+        for embedding in embedder.embed(monitor.push(Block(at, samples[at : at + block]))):
+            found += monitor.accept(embedding).detections
+    for embedding in embedder.embed(monitor.flush()):
+        found += monitor.accept(embedding).detections
+    found += monitor.finish().detections
+    return [(one.keyword, one.onset_sample, one.offset_sample, round(one.score, 6)) for one in found]
+
+
+def bank_of(assembly, store):
+    bank = assembly.bank(store, "hall", "keyword")
+    assert isinstance(bank, keyword.KeywordBank)
+    return bank
+
+
+def test_counter_examples_keep_a_word_from_being_reported_and_a_rollback_gives_it_back(assembly, store):
+    """What is enrolled as 'forklift' sounds like both words, so that one of them has to be told from it."""
+    mixed = [clip("forklift", 0), clip("warehouse", 0)]
+    enroll_keyword(assembly, store, "hall", mixed, word="forklift", terms=Terms(force=True))
+    names = ["warehouse", "forklift", "warehouse"]
+    before = heard(assembly, store, names)
+    assert len(before) == 3
+    good = KeywordWish("forklift", {"warehouse": ClipSet(tuple(clips("warehouse", (3, 4))))})
+    report = enroll_keyword(assembly, store, "hall", [], word=good, terms=Terms(force=True))
+    assert (report.version, report.added_clips, report.total_clips) == (2, 0, 2)
+    after = heard(assembly, store, names)
+    assert after == before[1:2]
+    assert all(heard(assembly, store, names, block) == after for block in (256, 5_000, 10**6))
+    assert store.versions("hall", "keyword")[0].reason == "changed forklift, not 'warehouse'"
+    store.rollback("hall", "keyword")
+    assert heard(assembly, store, names) == before
+
+
+def test_counter_examples_that_are_the_word_itself_are_doubted(assembly, store):
+    enroll_keyword(assembly, store, "hall", clips("forklift", range(3)), word="forklift")
+    wish = KeywordWish("forklift", {"other": ClipSet(tuple(clips("forklift", (3, 4))))})
+    doubted = enroll_keyword(assembly, store, "hall", [], word=wish, terms=Terms(dry_run=True))
+    assert doubted.doubts[0].startswith("counter-example 'other': ")
+    with pytest.raises(EnrolmentError, match="would not be reported"):
+        enroll_keyword(assembly, store, "hall", [], word=wish)
+
+
+def test_counter_examples_are_stored_and_grow(assembly, store):
+    wish = KeywordWish("forklift", {"warehouse": ClipSet(tuple(clips("warehouse", range(2))))})
+    enroll_keyword(assembly, store, "hall", clips("forklift", range(3)), word=wish)
+    more = KeywordWish(
+        "forklift", {name: ClipSet(tuple(clips(name, range(1, 4)))) for name in ("warehouse", "ventilation")}
+    )
+    enroll_keyword(assembly, store, "hall", [], word=more)
+    enroll_keyword(assembly, store, "hall", clips("conveyor", range(3)), word="conveyor")
+    bank = bank_of(assembly, store)
+    assert [(one.word, one.name, len(one.templates)) for one in bank.counters] == [
+        ("forklift", "warehouse", 4),
+        ("forklift", "ventilation", 3),
+    ]
+    assert bank.verifier is not None
+    assert len(bank.verifier.words) == 3
+    assert bank.words == {"forklift": 3, "conveyor": 3}
+
+
+def test_an_average_is_one_template_that_still_finds_the_word(assembly, store):
+    enroll_keyword(assembly, store, "hall", clips("forklift", range(4)), word=KeywordWish("forklift", average=True))
+    enroll_keyword(assembly, store, "hall", clips("conveyor", range(3)), word="conveyor")
+    bank = bank_of(assembly, store)
+    assert (len(bank.templates), len(bank.model.templates), bank.averaged) == (7, 4, ("forklift",))
+    assert [name for name, *_ in heard(assembly, store, ["forklift", "conveyor"])] == ["forklift", "conveyor"]
+    enroll_keyword(assembly, store, "hall", clips("forklift", (4,)), word="forklift")
+    assert len(bank_of(assembly, store).model.templates) == 4
+
+
+def test_a_doubtful_set_waits_for_force_and_a_dry_run_changes_nothing(assembly, store):
+    mixed = [*clips("forklift", range(3)), clip("warehouse", 0)]
+    report = enroll_keyword(assembly, store, "hall", mixed, word="forklift", terms=Terms(dry_run=True))
+    assert [one.name for one in report.clips if one.verdict == "doubtful"] == ["warehouse0.wav"]
+    assert (report.accepted, store.active_version("hall", "keyword")) == (False, 0)
+    with pytest.raises(EnrolmentError, match=r"warehouse0\.wav: the odd one out") as refused:
+        enroll_keyword(assembly, store, "hall", mixed, word="forklift")
+    assert refused.value.report["doubts"] == report.doubts
+    assert enroll_keyword(assembly, store, "hall", mixed, word="forklift", terms=Terms(force=True)).version == 1
+
+
+def test_a_clip_without_a_word_is_refused_by_name(assembly, store):
+    long_tone = np.sin(np.arange(5 * 16_000) * 0.3).astype(np.float32) * np.float32(0.1)
+    unfit = clip_of_samples("tone.wav", np.pad(long_tone, 8_000), KEYWORD_CLIPS)
+    with pytest.raises(EnrolmentError, match=r"tone\.wav: 5\.\d s of sound are too long for a word") as refused:
+        enroll_keyword(
+            assembly, store, "hall", [*clips("forklift", range(2)), unfit], word="forklift", terms=Terms(force=True)
+        )
+    assert refused.value.report["refused"][0]["fault"] == "too long"
+    assert store.active_version("hall", "keyword") == 0
+
+
+def test_a_word_that_is_not_enrolled_cannot_be_changed(assembly, store):
+    wish = KeywordWish("forklift", {"warehouse": ClipSet(tuple(clips("warehouse", range(2))))})
+    with pytest.raises(EnrolmentError, match="'forklift' is not enrolled on stream 'hall'"):
+        enroll_keyword(assembly, store, "hall", [], word=wish)
+    with pytest.raises(EnrolmentError, match="is not enrolled"):
+        enroll_keyword(assembly, store, "hall", [], word="forklift")
+
+
+def test_counter_examples_are_called_by_their_paths_names(tmp_path):
+    (tmp_path / "shop").mkdir()
+    (tmp_path / "top.wav").touch()
+    assert list(counter_names([tmp_path / "shop", tmp_path / "top.wav"])) == ["shop", "top"]
+    with pytest.raises(EnrolmentError, match="two counter-examples are called 'shop'"):
+        counter_names([tmp_path / "shop", tmp_path / "shop.wav"])
+    with pytest.raises(EnrolmentError, match="more than 4"):
+        counter_names([tmp_path / f"{k}.wav" for k in range(5)])
