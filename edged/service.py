@@ -93,7 +93,7 @@ class Service:
         """Start, serve, stop."""
         with self._signals():
             self.start()
-            notify(READY)
+            notify(READY, f"STATUS={len(self.streams)} streams, events at {self.config.events_endpoint}")
             _log.info("ready: %d streams, events at %s", len(self.streams), self.config.events_endpoint)
             try:
                 return self._serve()
