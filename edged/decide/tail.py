@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 
@@ -74,7 +75,13 @@ class Tail:
         return np.asarray(self.rates_per_h * survival[:, np.newaxis])
 
 
-def fit_tail(peaks: Float64Array, base_level: float, heard: HeardTime, dispersion: float = 1.0) -> Tail:
+def fit_tail(
+    peaks: Float64Array,
+    base_level: float,
+    heard: HeardTime,
+    dispersion: float = 1.0,
+    shape_prior: tuple[float, float] = SHAPE_PRIOR,
+) -> Tail:
     """Weigh all tails by what was heard.
 
     Clusters above a ceiling may have been true alarms, so they are no evidence that the tail is heavy; but a tail that
@@ -84,13 +91,14 @@ def fit_tail(peaks: Float64Array, base_level: float, heard: HeardTime, dispersio
         peaks: (n,) highest level of each cluster, above the base level.
         base_level: at most any ceiling.
         dispersion: variance of the number of clusters over that of independent ones; 1 or more.
+        shape_prior: mean and spread of the shape where nothing is known but the kind of score.
     """
     excesses, count = peaks - base_level, len(peaks) / dispersion
     mean = max(float(excesses.mean()), 1e-9) if len(excesses) else 1.0
     shapes, scales = (grid.ravel() for grid in np.meshgrid(_SHAPES, _scale_grid(mean), indexing="ij"))
     seen_h, unseen_h = _exposure_h(shapes, scales, heard, base_level)
     log_weights = _log_density(excesses, shapes, scales) / dispersion - (count + 0.5) * np.log(seen_h)
-    log_weights += _log_prior(shapes)
+    log_weights += _log_prior(shapes, shape_prior)
     kept = log_weights > log_weights.max() - 14.0
     counts = np.array([gamma_quantile(count + 0.5, (i + 0.5) / _N_RATES) for i in range(_N_RATES)]) * dispersion
     rates = counts / seen_h[kept, np.newaxis]
@@ -99,6 +107,7 @@ def fit_tail(peaks: Float64Array, base_level: float, heard: HeardTime, dispersio
     return Tail(base_level, shapes[kept], scales[kept], rates, weights / weights.sum())
 
 
+@lru_cache(maxsize=4096)
 def gamma_quantile(shape: float, probability: float) -> float:
     """Quantile of a gamma distribution of scale 1: the rate of events, n - 1/2 of which were seen (Jeffreys)."""
     low, high = 0.0, shape + 10.0 * math.sqrt(shape) + 20.0
@@ -128,8 +137,8 @@ def _scale_grid(mean_excess: float) -> Float64Array:
     return mean_excess * np.geomspace(1.0 / _SCALE_SPAN, _SCALE_SPAN, _N_SCALES)
 
 
-def _log_prior(shapes: Float64Array) -> Float64Array:
-    centre, spread = SHAPE_PRIOR
+def _log_prior(shapes: Float64Array, prior: tuple[float, float]) -> Float64Array:
+    centre, spread = prior
     return np.asarray(-0.5 * ((shapes - centre) / spread) ** 2)
 
 

@@ -5,11 +5,13 @@ Two things make one threshold serve all words and all templates:
 - A word's distance at a frame is the mean over its best three fifths of templates (3 of 5). One shot that went wrong
   then matches neither everything nor nothing.
 - It is divided by the distance that ordinary other speech reaches, measured at enrolment on the background embeddings
-  of the bundle: 0 = identical, 1 = like any other speech.
+  of the bundle: 0 = identical, 1 = like the speech that comes near to the word. Where the word's own clips differ from
+  each other more than usual, what is said live will differ more as well, so the word may reach farther, and conversely.
 """
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -22,7 +24,42 @@ from edged.score.dtw import DtwTrace, Int64Array, StreamingDtw, unit_rows
 from edged.score.words import WordGroups
 
 BACKGROUND_WINDOW_FRAMES = 60
+TYPICAL_OWN = 0.5
+"""A word's own clips' distance to each other over that of ordinary speech: the median over the words of real sets."""
+MOST_OWN = 2.0
+"""By how much more or less than that they can count: two clips may be copies, or one of them no clip of the word."""
 _TEMPLATE, _ORDINARY, _LIMIT = "template/", "ordinary", "limit"
+
+
+@dataclass(frozen=True)
+class Reach:
+    """How far a word reaches: what its distances are divided by.
+
+    Attributes:
+        quantile: of the nearest distance in each second of the background.
+        own_exponent: how much the distance of the word's own clips to each other counts.
+    """
+
+    quantile: float = 0.5
+    own_exponent: float = 0.0
+
+    def of(self, templates: Sequence[Float32Array], background: Float64Array) -> float:
+        """The ordinary distance of a word.
+
+        Args:
+            templates: of the word, rows of unit length.
+            background: float64 (n_frames,), combined distances of the background.
+        """
+        windows = np.array_split(background, max(1, len(background) // BACKGROUND_WINDOW_FRAMES))
+        reached = np.quantile([window.min() for window in windows], self.quantile)
+        ordinary = max(float(reached), 1e-3) if np.isfinite(reached) else 1.0
+        if not self.own_exponent or len(templates) < 2:
+            return ordinary
+        own = float(np.median(own_distances(templates))) / (TYPICAL_OWN * ordinary)
+        return ordinary * min(max(own, 1.0 / MOST_OWN), MOST_OWN) ** float(self.own_exponent)
+
+
+MEDIAN_REACH = Reach()
 
 
 @dataclass(frozen=True)
@@ -45,7 +82,11 @@ class KeywordModel:
 
     @classmethod
     def fit(
-        cls, templates: Mapping[str, Sequence[Float32Array]], background: Float32Array, limit: float
+        cls,
+        templates: Mapping[str, Sequence[Float32Array]],
+        background: Float32Array,
+        limit: float,
+        reach: Reach = MEDIAN_REACH,
     ) -> KeywordModel:
         """Measure each word's ordinary distance; a word does not depend on the others.
 
@@ -53,11 +94,30 @@ class KeywordModel:
             templates: word -> one or more (n_rows, dim).
             background: float (n_frames, dim), embeddings of speech that holds none of the words.
         """
+        model = cls.unmeasured(templates, limit)
+        distances, _ = model.combine(StreamingDtw(model.templates).push(np.asarray(background, dtype=np.float32)))
+        each = [reach.of(model.templates_of(place), column) for place, column in enumerate(distances.T)]
+        return replace(model, ordinary=np.array(each))
+
+    @classmethod
+    def unmeasured(cls, templates: Mapping[str, Sequence[Float32Array]], limit: float) -> KeywordModel:
+        """The words with distances as they are, divided by nothing."""
         words = tuple(templates)
         flat = tuple(unit_rows(np.asarray(t, dtype=np.float32)) for word in words for t in templates[word])
         word_of_template = np.repeat(np.arange(len(words)), [len(templates[word]) for word in words])
-        model = cls(words, flat, word_of_template, np.ones(len(words)), limit)
-        return replace(model, ordinary=model._ordinary_distances(np.asarray(background, dtype=np.float32)))
+        return cls(words, flat, word_of_template, np.ones(len(words)), limit)
+
+    def templates_of(self, place: int) -> list[Float32Array]:
+        """Templates of a word by its position."""
+        return [self.templates[index] for index in np.flatnonzero(self.word_of_template == place)]
+
+    def identity(self, place: int) -> str:
+        """What distances of a word mean, as a digest: other templates or another ordinary distance are another word."""
+        digest = hashlib.sha256(self.words[place].encode())
+        digest.update(np.float64(self.ordinary[place]).tobytes())
+        for template in self.templates_of(place):
+            digest.update(np.ascontiguousarray(template, dtype="<f4").tobytes())
+        return digest.hexdigest()[:32]
 
     @property
     def threshold(self) -> float:
@@ -104,9 +164,14 @@ class KeywordModel:
         ordinary = np.asarray(arrays[_ORDINARY], dtype=np.float64)
         return cls(tuple(words), templates, word_of_template, ordinary, float(np.asarray(arrays[_LIMIT])))
 
-    def _ordinary_distances(self, background: Float32Array) -> Float64Array:
-        """Median over windows of the background of the smallest combined distance in each."""
-        distances, _ = self.combine(StreamingDtw(self.templates).push(background))
-        windows = np.array_split(distances, max(1, len(distances) // BACKGROUND_WINDOW_FRAMES))
-        ordinary = np.median(np.stack([window.min(axis=0) for window in windows]), axis=0)
-        return np.where(np.isfinite(ordinary), np.maximum(ordinary, 1e-3), 1.0)
+
+def own_distances(templates: Sequence[Float32Array]) -> Float64Array:
+    """How far each of a word's templates is from the others, combined as a stream's are: float64 (n_templates,)."""
+    distances = []
+    for index, template in enumerate(templates):
+        others = [other for place, other in enumerate(templates) if place != index]
+        model = KeywordModel.unmeasured({"": others}, 1.0)
+        found, _ = model.combine(StreamingDtw(model.templates).push(template))
+        distances.append(float(found.min()))
+    finite = np.array(distances)
+    return np.where(np.isfinite(finite), finite, 1.0)

@@ -1,18 +1,24 @@
 """The keyword model: bad shots are outvoted, distances are relative to ordinary speech, stored as fitted."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from edged.score.dtw import StreamingDtw
-from edged.score.keyword import KeywordModel
+from edged.score.keyword import KeywordModel, Reach
 
 RNG = np.random.default_rng(0)
 BACKGROUND = RNG.standard_normal((400, 16)).astype(np.float32)
 WORD = RNG.standard_normal((12, 16)).astype(np.float32)
 
 
-def noisy(rows):
-    return rows + RNG.standard_normal(rows.shape).astype(np.float32) * 0.3
+def noisy(rows, level=0.3):
+    return rows + RNG.standard_normal(rows.shape).astype(np.float32) * np.float32(level)
+
+
+def raw(templates):
+    return KeywordModel.unmeasured({"a": templates}, 1.0)
 
 
 def distances_of(model, stream):
@@ -56,3 +62,36 @@ def test_limits_of_all_and_of_single_words():
     model = KeywordModel.fit({"a": [WORD], "b": [WORD]}, BACKGROUND, 0.4)
     assert model.limits().tolist() == [0.4, 0.4]
     assert model.limits(-0.6, {"b": -0.2}).tolist() == [0.6, 0.2]
+
+
+def test_the_reach_is_a_quantile_of_what_the_background_comes_near_to():
+    nearest = [window.min() for window in np.array_split(distances_of(raw([WORD]), BACKGROUND)[:, 0], 6)]
+    for quantile, expected in ((0.5, np.median(nearest)), (0.0, min(nearest))):
+        model = KeywordModel.fit({"a": [WORD]}, BACKGROUND, 0.4, Reach(quantile))
+        assert model.ordinary[0] == pytest.approx(expected, abs=1e-6)
+
+
+def test_clips_that_differ_more_from_each_other_reach_farther():
+    reach = Reach(0.5, 0.15)
+    alike, unlike = ([noisy(WORD, level) for _ in range(4)] for level in (0.2, 0.9))
+    for clips, is_farther in ((alike, False), (unlike, True)):
+        plain = KeywordModel.fit({"a": clips}, BACKGROUND, 0.4).ordinary[0]
+        own = KeywordModel.fit({"a": clips}, BACKGROUND, 0.4, reach).ordinary[0]
+        assert (own > plain) == is_farther
+        assert 2**-0.15 - 1e-9 <= own / plain <= 2**0.15 + 1e-9
+
+
+def test_one_clip_and_copies_of_it_have_a_reach_too():
+    reach = Reach(0.5, 0.15)
+    assert KeywordModel.fit({"a": [WORD]}, BACKGROUND, 0.4, reach).ordinary[0] > 0
+    copies = KeywordModel.fit({"a": [WORD] * 3}, BACKGROUND, 0.4, reach).ordinary[0]
+    assert np.isfinite(copies)
+    assert copies > 0
+
+
+def test_a_word_is_another_when_its_clips_or_its_reach_are():
+    one = KeywordModel.fit({"a": [WORD], "b": [WORD[2:]]}, BACKGROUND, 0.4)
+    two = KeywordModel.fit({"b": [WORD[2:]], "a": [WORD, noisy(WORD)]}, BACKGROUND, 0.4)
+    assert one.identity(1) == two.identity(0)
+    assert one.identity(0) != two.identity(1)
+    assert one.identity(0) != replace(one, ordinary=one.ordinary * 1.1).identity(0)
