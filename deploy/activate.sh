@@ -1,0 +1,128 @@
+#!/usr/bin/env bash
+# Make a release in /opt/edged/releases the one that runs; go back to the one before if it does not become ready.
+# install.sh and the Debian package call it; every release has it as libexec/activate.
+set -euo pipefail
+
+readonly ROOT=/opt/edged
+readonly UNIT=edged.service
+# a release has to be ready within the unit's own TimeoutStartSec, and then to stay up this long
+readonly SETTLE_S=5
+
+usage() {
+    cat <<USAGE
+Usage: activate [--units DIR] [--start] RELEASE
+
+Makes $ROOT/releases/RELEASE the one that runs. Where the service runs, it is restarted; if it does not become ready,
+the release before is put back and started again (exit 1).
+
+  --units DIR   where systemd's files go (default /usr/local/lib)
+  --start       enable and start the service if it does not run yet
+
+Example: $ROOT/releases/0.1.0-3f2a91bc/libexec/activate 0.1.0-3f2a91bc
+USAGE
+}
+
+say() { printf '==> %s\n' "$*" >&2; }
+error() { printf 'error: %s\n' "$1" >&2; [ -z "${2:-}" ] || printf '  fix: %s\n' "$2" >&2; }
+
+systemd_runs() { [ -d /run/systemd/system ]; }
+
+is_wanted() { # the service runs, or systemd keeps trying to start it
+    case $(systemctl show --property=ActiveState --value "$UNIT") in
+        active | activating | reloading) return 0 ;;
+        *) return 1 ;;
+    esac
+}
+
+# Point `current` and systemd's files at a release: either the old link is there or the new one.
+switch_to() { # RELEASE UNITS
+    local file
+    (cd "$ROOT/releases/$1/share/units" && find . -type f) | while read -r file; do
+        install -D -m 644 "$ROOT/releases/$1/share/units/$file" "$2/$file"
+    done
+    ln -sfn "releases/$1" "$ROOT/.current.new"
+    mv -T "$ROOT/.current.new" "$ROOT/current"
+    systemd-sysusers "$2/sysusers.d/edged.conf"
+    if systemd_runs; then
+        systemctl daemon-reload
+    fi
+    systemd-tmpfiles --create "$2/tmpfiles.d/edged.conf"
+}
+
+# Whether what `current` points to runs at all, as the user it will run as.
+can_run() {
+    local as_edged=()
+    [ "$(id -u)" -ne 0 ] || as_edged=(setpriv --reuid=edged --regid=edged --init-groups)
+    "${as_edged[@]}" "$ROOT/current/bin/edged" --version >/dev/null
+}
+
+# Restart the service; ready when systemd says so, and still up a little later.
+becomes_ready() {
+    local since
+    since=$(date +%s)
+    systemctl reset-failed "$UNIT" 2>/dev/null || true
+    if ! systemctl restart "$UNIT"; then
+        journalctl --unit="$UNIT" --since="@$since" --lines=15 --no-pager --output=cat >&2 || true
+        return 1
+    fi
+    local starts
+    starts=$(systemctl show --property=ExecMainStartTimestampMonotonic --value "$UNIT")
+    sleep "$SETTLE_S"
+    systemctl is-active --quiet "$UNIT" &&
+        [ "$starts" = "$(systemctl show --property=ExecMainStartTimestampMonotonic --value "$UNIT")" ]
+}
+
+go_back() { # RELEASE UNITS WAS_WANTED
+    if [ -z "$1" ]; then
+        # the first installation: nothing to go back to, and nothing that would be tried for ever
+        ! systemd_runs || systemctl stop "$UNIT" || true
+        error "there is no earlier release to go back to" "see the messages above: journalctl --unit=$UNIT"
+        exit 1
+    fi
+    say "going back to $1"
+    switch_to "$1" "$2"
+    if [ "$3" = yes ] && ! becomes_ready; then
+        error "$1 is put back, but does not become ready either" "journalctl --unit=$UNIT"
+        exit 1
+    fi
+    error "the new release did not become ready; $1 is put back$([ "$3" = no ] || printf ' and runs')" \
+        "journalctl --unit=$UNIT tells why"
+    exit 1
+}
+
+units=/usr/local/lib start=no release=
+while [ $# -gt 0 ]; do
+    case $1 in
+        --units) units=${2:?--units needs a directory}; shift ;;
+        --start) start=yes ;;
+        --help) usage; exit 0 ;;
+        -*) usage >&2; exit 2 ;;
+        *) release=$1 ;;
+    esac
+    shift
+done
+[ -n "$release" ] || { usage >&2; exit 2; }
+[ -x "$ROOT/releases/$release/bin/edged" ] || { error "$ROOT/releases/$release is no release"; exit 1; }
+
+before=$(basename "$(readlink "$ROOT/current" || true)")
+[ -d "$ROOT/releases/$before" ] || before=
+wanted=no runs_already=no
+if systemd_runs && is_wanted; then wanted=yes; fi
+if [ "$before" = "$release" ]; then
+    before=
+    ! systemd_runs || ! systemctl is-active --quiet "$UNIT" || runs_already=yes
+fi
+
+switch_to "$release" "$units"
+if ! can_run; then
+    error "$release does not run on this computer"
+    go_back "$before" "$units" no # what runs was not touched
+fi
+if ! systemd_runs; then
+    say "systemd does not run here: nothing is started"
+elif [ "$runs_already" = no ] && { [ "$wanted" = yes ] || [ "$start" = yes ]; }; then
+    say "starting $release, waiting until it is ready"
+    becomes_ready || go_back "$before" "$units" "$wanted"
+    say "$release is ready"
+fi
+if [ "$start" = yes ] && systemd_runs; then systemctl enable --quiet "$UNIT"; fi

@@ -1,0 +1,98 @@
+# Sourced by install.sh and build-deb.sh: makes a release, a virtual environment that only has to be put in its place.
+# shellcheck shell=bash
+
+# What edged needs beside Python: sound cards through PortAudio.
+RELEASE_EXTRAS=microphone
+
+# Put exactly the wheels edged needs into an empty directory, its own among them. Nothing is compiled.
+collect_wheels() { # PYTHON SOURCE OUT [OFFLINE]
+    local python=$1 source=$2 out=$3 offline=${4:-} own=
+    local pip=("$python" -m pip --disable-pip-version-check --quiet) build
+    build=$(mktemp -d "$out/.build.XXXXXX")
+    if [ -n "$offline" ]; then
+        own=$(find "$offline" -maxdepth 1 -name 'edged-*.whl' | sort -V | tail -n 1)
+    fi
+    if [ -z "$own" ]; then
+        # a copy, since setuptools leaves its own files in what it builds
+        tar -C "$source" --exclude=__pycache__ --mode=u=rwX,go=rX -cf - pyproject.toml README.md LICENSE edged trainer |
+            tar -C "$build" -xf - || fail "$source is not edged's source" "run this from a complete copy of it"
+        SOURCE_DATE_EPOCH=$(source_date "$source") "${pip[@]}" wheel --no-deps --wheel-dir "$build/own" "$build" ||
+            fail "edged's own wheel could not be built" "see pip's message above; without network: --offline WHEELDIR"
+        own=$(find "$build/own" -name 'edged-*.whl')
+    fi
+    local from=()
+    [ -z "$offline" ] || from=(--no-index --find-links "$offline")
+    "${pip[@]}" download --only-binary :all: --dest "$out" "${from[@]}" "${own}[$RELEASE_EXTRAS]" ||
+        fail "a package edged needs could not be had" \
+            "see pip's message above; for a computer without network: install.sh --download WHEELDIR on one like it"
+    rm -rf "$build"
+}
+
+# The time that what is built bears, in seconds since 1970: the same source gives the same bytes.
+source_date() { # SOURCE
+    printf '%s\n' "${SOURCE_DATE_EPOCH:-$(git -C "$1" log -1 --format=%ct 2>/dev/null || stat -c %Y "$1/CHANGELOG.md")}"
+}
+
+# What a release is called: the version, and a digest of every wheel that goes into it.
+release_name() { # WHEELS
+    local version digest
+    version=$(basename "$(find "$1" -maxdepth 1 -name 'edged-*.whl')" | cut -d- -f2)
+    digest=$(cd "$1" && LC_ALL=C sha256sum ./*.whl | sha256sum | cut -c1-8)
+    printf '%s-%s\n' "$version" "$digest"
+}
+
+# Make an empty virtual environment for a release; its pip serves to fill it.
+new_environment() { # PYTHON STAGE [OPTION...]
+    "$1" -m venv "${@:3}" "$2" || fail "no virtual environment in $2" "sudo apt install python3-venv"
+}
+
+# Fill an environment made in STAGE and make it one that runs in FINAL.
+build_release() { # SOURCE WHEELS STAGE FINAL
+    local source=$1 wheels=$2 stage=$3 final=$4 packages
+    "$stage/bin/python" -m pip --disable-pip-version-check --quiet install --no-index --no-compile \
+        --find-links "$wheels" "edged[$RELEASE_EXTRAS]" || fail "pip could not install the wheels of $wheels"
+    packages=$(echo "$stage"/lib/python3.*/site-packages)
+
+    # what served to fill it, and what names the place it was filled in
+    rm -rf "$packages"/{pip,pip-*,setuptools,setuptools-*,pkg_resources,_distutils_hack,distutils-precedence.pth}
+    find "$stage/bin" -mindepth 1 ! -name 'python*' -delete
+    find "$packages" -name __pycache__ -prune -exec rm -rf {} +
+    find "$packages" -path '*.dist-info/RECORD' -exec sed -i '/^\.\.\/\.\.\/\.\.\/bin\//d' {} +
+    sed -i "/^command = /d; s|$stage|$final|g" "$stage/pyvenv.cfg"
+    printf '#!%s/bin/python\nimport sys\n\nfrom edged.cli.main import main\n\nsys.exit(main())\n' "$final" \
+        >"$stage/bin/edged"
+    chmod 755 "$stage/bin/edged"
+
+    install -d "$stage/libexec"
+    install -m 755 "$source/deploy/activate.sh" "$stage/libexec/activate"
+    install_units "$source/systemd" "$stage/share/units"
+    install -d "$stage/share/doc/edged"
+    install -m 644 "$source"/{README.md,CHANGELOG.md,LICENSE} "$source"/deploy/{CONFIG.md,edged.example.yaml} \
+        "$stage/share/doc/edged"
+    (cd "$wheels" && LC_ALL=C sha256sum ./*.whl) >"$stage/share/doc/edged/WHEELS.sha256"
+}
+
+# The files of systemd, as they lie below /usr/lib or /usr/local/lib.
+install_units() { # FROM TO
+    install -D -m 644 "$1/edged.service" "$2/systemd/system/edged.service"
+    install -D -m 644 "$1/edged.preset" "$2/systemd/system-preset/50-edged.preset"
+    install -D -m 644 "$1/edged.sysusers" "$2/sysusers.d/edged.conf"
+    install -D -m 644 "$1/edged.tmpfiles" "$2/tmpfiles.d/edged.conf"
+    [ "$(systemd_version)" -lt 254 ] ||
+        install -D -m 644 "$1/edged.service.d/backoff.conf" "$2/systemd/system/edged.service.d/backoff.conf"
+}
+
+systemd_version() {
+    systemctl --version | sed -n '1s/^systemd \([0-9]*\).*/\1/p'
+}
+
+# The interpreter a service may use: one that is there for every user, and stays.
+find_system_python() {
+    local python base
+    python=$(PYTHON=${PYTHON:-/usr/bin/python3} find_python) || exit 1
+    base=$("$python" -c 'import os, sys; print(os.path.realpath(sys.executable))')
+    case $base in
+        /home/* | /root/* | /tmp/*) fail "$base: the service cannot reach this Python" "use the system's: PYTHON=/usr/bin/python3" ;;
+    esac
+    printf '%s\n' "$python"
+}

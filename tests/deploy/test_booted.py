@@ -1,0 +1,287 @@
+"""What systemd does with edged, on a booted machine: installed from the Debian package, and by install.sh.
+
+Takes minutes, and root: EDGED_BOOT_TEST=1 .venv-test/bin/python -m pytest tests/deploy/test_booted.py
+"""
+
+import json
+import subprocess
+
+import pytest
+import soundfile
+
+from tests.deploy.machine import booted, why_not
+from tests.deploy.wheels import (
+    CRASHES,
+    NEVER_READY,
+    REPOSITORY,
+    build_package,
+    other_version,
+    wheels_of_this_tree,
+)  # fmt: skip
+from tests.integration.helpers import RATE_HZ, hum
+
+pytestmark = [
+    pytest.mark.skipif(bool(why_not()), reason=f"no booted machine: {why_not()}"),
+    pytest.mark.timeout(1800),
+    pytest.mark.xdist_group("booted"),
+]
+
+# the daemon keeps the microphone's place with a file that never ends
+CONFIG = """
+devices: {hall: {source: file, path: /var/lib/edged/hum.wav, loop: true}}
+streams: {press-3: {device: hall, channel: 0, monitors: [anomaly, keyword]}}
+"""
+# of the unit, only the waiting is shortened
+QUICK = """
+[Service]
+WatchdogSec=4
+TimeoutAbortSec=2
+TimeoutStartSec=40
+RestartSec=1
+"""
+CONFIG_FILE, STATE = "/etc/edged/edged.yaml", "/var/lib/edged"
+
+
+@pytest.fixture(scope="module")
+def sounds(tmp_path_factory):
+    directory = tmp_path_factory.mktemp("sounds")
+    for seed in range(4):
+        soundfile.write(directory / f"{seed}.wav", hum(10.0, seed), RATE_HZ)
+    return directory
+
+
+@pytest.fixture(scope="module")
+def wheels(tmp_path_factory):
+    return wheels_of_this_tree(tmp_path_factory.mktemp("build") / "wheels")
+
+
+def set_up(machine, sounds):
+    """A configuration, something to hear, and references, made as an operator would, by root."""
+    machine.call("install", "-o", "edged", f"/shared/{sounds.name}/0.wav", f"{STATE}/hum.wav")
+    machine.write(CONFIG_FILE, CONFIG)
+    machine.write("/etc/systemd/system/edged.service.d/quick.conf", QUICK)
+    machine.call("systemctl", "daemon-reload")
+    machine.call("edged", "enroll", "--clips", f"/shared/{sounds.name}", "--stream", "press-3")
+
+
+def status(machine):
+    return json.loads(machine.call("edged", "status", "--json"))
+
+
+def processes(machine):
+    return machine.run("pgrep", "--uid", "edged").stdout.split() if machine.run("id", "edged").returncode == 0 else []
+
+
+def bank_of(machine):
+    return machine.call("edged", "references", "show", "--stream", "press-3")
+
+
+def hears_and_scores(machine):
+    def counts():
+        return status(machine)["streams"]["press-3"]["samples"]["keyword"]
+
+    before = counts()["scored"]
+    machine.wait_until(lambda: counts()["scored"] > before)
+    return counts()["lost"] == 0
+
+
+# -- the package -------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def packages(tmp_path_factory, wheels):
+    directory = tmp_path_factory.mktemp("packages")
+    versions = {"0.1.1": CRASHES, "0.1.2": ""}
+    built = {"now": build_package(wheels, directory / "now")}
+    for version, end in versions.items():
+        other = other_version(wheels, directory / f"wheels-{version}", version, end)
+        built[version] = build_package(other, directory / version)
+    return directory, {name: f"/shared/{directory.name}/{path.parent.name}/{path.name}" for name, path in built.items()}
+
+
+@pytest.fixture(scope="module")
+def packaged(packages, sounds):
+    """A machine with the package, configured and running."""
+    directory, paths = packages
+    with booted(directory, sounds) as machine:
+        told = machine.call("dpkg", "--install", paths["now"])
+        assert "write /etc/edged/edged.yaml" in told  # and nothing was enabled without it
+        assert machine.run("systemctl", "is-enabled", "edged").stdout.strip() == "disabled"
+        assert processes(machine) == []
+        set_up(machine, sounds)
+        machine.call("systemctl", "enable", "--now", "edged")
+        yield machine
+
+
+def test_active_means_ready(packaged):
+    assert packaged.property("ActiveState") == "active"
+    assert packaged.property("Type") == "notify"
+    assert "1 streams" in packaged.property("StatusText")
+    assert status(packaged)["devices"]["hall"]["state"] == "running"
+    assert hears_and_scores(packaged)
+
+
+def test_the_daemon_runs_confined_and_as_its_own_user(packaged):
+    pid = packaged.property("MainPID")
+    facts = dict(
+        line.split(":\t", 1) for line in packaged.call("cat", f"/proc/{pid}/status").splitlines() if ":\t" in line
+    )
+    edged = packaged.call("id", "-u", "edged")
+    assert facts["Uid"].split() == [edged] * 4
+    assert (facts["NoNewPrivs"], facts["Seccomp"], int(facts["CapBnd"], 16)) == ("1", "2", 0)
+    groups = packaged.call("getent", "group", "audio", "video", "render")
+    assert {line.split(":")[2] for line in groups.splitlines()} <= set(facts["Groups"].split())
+    touched = packaged.run(
+        "nsenter", "--target", pid, "--mount", "--", "touch", "/opt/edged/x", "/etc/edged/x", "/usr/x"
+    )
+    assert touched.stderr.count("Read-only file system") >= 2
+
+
+def test_what_root_enrolled_belongs_to_the_daemon(packaged):
+    owners = packaged.call("sh", "-c", f"stat --format=%U {STATE}/edged.db*").split()
+    assert set(owners) == {"edged"}
+
+
+def test_a_reload_takes_a_changed_setting_and_refuses_a_broken_file(packaged):
+    pid = packaged.property("MainPID")
+    packaged.write(CONFIG_FILE, CONFIG.replace("[anomaly, keyword]", "{anomaly: {threshold: 7.5}, keyword: {}}"))
+    packaged.call("systemctl", "reload", "edged")
+    packaged.wait_until(lambda: status(packaged)["streams"]["press-3"]["threshold"]["threshold"] == 7.5)
+
+    packaged.write(CONFIG_FILE, "streams: 7\n")
+    refused = packaged.run("systemctl", "reload", "edged")
+    assert refused.returncode != 0
+    assert "streams" in packaged.journal()
+    assert packaged.property("MainPID") == pid
+    assert hears_and_scores(packaged)
+    packaged.write(CONFIG_FILE, CONFIG)
+    packaged.call("systemctl", "reload", "edged")
+
+
+def test_a_configuration_that_cannot_be_used_is_not_tried_again(packaged):
+    packaged.write(CONFIG_FILE, "streams: 7\n")
+    assert packaged.run("systemctl", "restart", "edged").returncode != 0
+    assert packaged.property("ActiveState") == "failed"
+    assert packaged.property("ExecMainStatus") == "78"
+    packaged.write(CONFIG_FILE, CONFIG)
+    packaged.call("systemctl", "restart", "edged")
+
+
+def test_a_hung_daemon_is_killed_and_started_again(packaged):
+    pid = packaged.property("MainPID")
+    packaged.call("systemctl", "kill", "--kill-whom=main", "--signal=SIGSTOP", "edged")
+    packaged.wait_until(lambda: packaged.property("ActiveState") == "active" and packaged.property("MainPID") != pid)
+    journal = packaged.journal()
+    assert "Watchdog timeout" in journal
+    assert "in _serve" in journal  # where it hung
+    assert hears_and_scores(packaged)
+
+
+def test_a_killed_daemon_is_started_again(packaged):
+    pid = packaged.property("MainPID")
+    packaged.call("systemctl", "kill", "--kill-whom=main", "--signal=SIGKILL", "edged")
+    packaged.wait_until(lambda: packaged.property("ActiveState") == "active" and packaged.property("MainPID") != pid)
+
+
+def test_an_upgrade_that_does_not_become_ready_is_rolled_back(packaged, packages):
+    _, paths = packages
+    before, bank = packaged.call("readlink", "/opt/edged/current"), bank_of(packaged)
+    done = packaged.run("dpkg", "--install", paths["0.1.1"])
+    assert done.returncode != 0
+    assert "is put back and runs" in done.stderr
+    assert "broken on purpose" in done.stderr
+    assert packaged.call("readlink", "/opt/edged/current") == before
+    assert packaged.property("ActiveState") == "active"
+    assert hears_and_scores(packaged)
+    assert bank_of(packaged) == bank
+
+
+def test_a_good_upgrade_after_that_runs_and_leaves_one_release(packaged, packages):
+    _, paths = packages
+    bank = bank_of(packaged)
+    packaged.call("dpkg", "--install", paths["0.1.2"])
+    assert status(packaged)["version"] == "0.1.2"
+    assert len(packaged.call("ls", "-A", "/opt/edged/releases").split()) == 1
+    assert packaged.call("dpkg", "--verify", "edged") == ""
+    assert bank_of(packaged) == bank
+
+
+def test_removal_leaves_no_process_and_keeps_state_until_the_purge(packaged):
+    packaged.call("dpkg", "--remove", "edged")
+    assert processes(packaged) == []
+    assert packaged.run("ls", "/opt/edged").returncode != 0
+    packaged.call("ls", CONFIG_FILE, f"{STATE}/edged.db")
+    assert packaged.run("systemctl", "status", "edged").returncode == 4  # no such unit
+    packaged.call("dpkg", "--purge", "edged")
+    assert packaged.run("ls", STATE).returncode != 0
+
+
+# -- install.sh --------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def installed(tmp_path_factory, wheels, sounds):
+    """A machine with what install.sh needs, and edged installed by it, configured and running."""
+    directory = tmp_path_factory.mktemp("versions")
+    for version, end in {"0.1.0": "", "0.1.1": NEVER_READY, "0.1.2": ""}.items():
+        other_version(wheels, directory / version, version, end)
+    source = directory / "source"
+    kept = ["deploy", "systemd", "edged", "trainer", "README.md", "CHANGELOG.md", "LICENSE", "pyproject.toml"]
+    source.mkdir()
+    subprocess.run(["cp", "-r", *(REPOSITORY / name for name in kept), source], check=True)
+    with booted(directory, sounds) as machine:
+        machine.shared = f"/shared/{directory.name}"
+        done = install(machine, "0.1.0")
+        assert "write /etc/edged/edged.yaml" in done.stderr
+        set_up(machine, sounds)
+        machine.call("systemctl", "enable", "--now", "edged")
+        yield machine
+
+
+def install(machine, version, *options):
+    script = [f"{machine.shared}/source/deploy/install.sh", "--offline", f"{machine.shared}/{version}", *options]
+    return machine.run(*script)
+
+
+def test_installing_again_changes_nothing(installed):
+    listing = ("ls", "-l", "--time-style=full-iso", "/opt/edged/releases")
+    pid, before = installed.property("MainPID"), installed.call(*listing)
+    done = install(installed, "0.1.0")
+    assert done.returncode == 0, done.stderr
+    assert "is there already" in done.stderr
+    assert installed.property("MainPID") == pid
+    assert installed.call(*listing) == before
+
+
+def test_install_sh_goes_back_from_a_version_that_hangs(installed):
+    done = install(installed, "0.1.1")
+    assert done.returncode == 1
+    assert "is put back and runs" in done.stderr
+    assert status(installed)["version"] == "0.1.0"
+    assert len(installed.call("ls", "-A", "/opt/edged/releases").split()) == 1
+
+
+def test_install_sh_upgrades_and_goes_back_when_told(installed):
+    bank = bank_of(installed)
+    assert install(installed, "0.1.2").returncode == 0
+    assert status(installed)["version"] == "0.1.2"
+    installed.call(f"{installed.shared}/source/deploy/install.sh", "--rollback")
+    assert status(installed)["version"] == "0.1.0"
+    assert bank_of(installed) == bank
+
+
+def test_uninstalling_leaves_no_process_and_keeps_state(installed):
+    script = f"{installed.shared}/source/deploy/install.sh"
+    for _ in range(2):  # the second time there is nothing to do
+        installed.call(script, "--uninstall")
+        assert processes(installed) == []
+    left = installed.call(
+        "sh", "-c", "find / -xdev -name '*edged*' -not -path '/proc/*' -not -path '/shared/*' 2>/dev/null"
+    )
+    assert set(left.splitlines()) <= {
+        "/etc/edged", CONFIG_FILE, STATE, f"{STATE}/edged.db", f"{STATE}/edged.lock", "/var/log/edged",
+        "/etc/systemd/system/edged.service.d",
+    }  # fmt: skip
+    installed.call("ls", CONFIG_FILE, f"{STATE}/edged.db")
+    installed.call(script, "--uninstall", "--purge")
+    assert installed.run("ls", STATE).returncode != 0

@@ -1,0 +1,56 @@
+"""Versions of edged to upgrade to: the same wheel with another number and, if wished, another end of its service."""
+
+import os
+import shutil
+import subprocess
+import zipfile
+from pathlib import Path
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+CRASHES = '\n\ndef run(*_):\n    raise RuntimeError("broken on purpose")\n'
+NEVER_READY = '\n\ndef run(*_):\n    print("hangs on purpose", flush=True)\n    time.sleep(3600)\n'
+
+
+def wheels_of_this_tree(directory):
+    """Every wheel of this source, as install.sh takes them from the network."""
+    subprocess.run([REPOSITORY / "deploy/install.sh", "--download", directory], check=True, capture_output=True)
+    return directory
+
+
+def other_version(wheels, directory, version, service_end=""):
+    """The same wheels with an edged of another version."""
+    directory.mkdir()
+    for wheel in wheels.glob("*.whl"):
+        if wheel.name.startswith("edged-"):
+            _repack(wheel, directory, version, service_end)
+        else:
+            os.link(wheel, directory / wheel.name) if _same_disk(wheel, directory) else shutil.copy(wheel, directory)
+    return directory
+
+
+def _same_disk(one, other):
+    return one.stat().st_dev == other.stat().st_dev
+
+
+def _repack(wheel, directory, version, service_end):
+    number = wheel.name.split("-")[1]
+    target = directory / wheel.name.replace(f"-{number}-", f"-{version}-")
+    with zipfile.ZipFile(wheel) as old, zipfile.ZipFile(target, "w") as new:
+        for entry in old.infolist():
+            data = old.read(entry)
+            if entry.filename.endswith(("/METADATA", "edged/__init__.py")):
+                data = data.replace(number.encode(), version.encode(), 1)
+            if entry.filename == "edged/service.py":
+                data += service_end.encode()
+            if entry.filename.endswith("/RECORD"):  # pip goes by the names
+                data = "".join(f"{line.split(',')[0]},,\n" for line in data.decode().splitlines()).encode()
+                data = data.replace(f"-{number}.".encode(), f"-{version}.".encode())
+            name = entry.filename.replace(f"edged-{number}.dist-info", f"edged-{version}.dist-info")
+            new.writestr(zipfile.ZipInfo(name, entry.date_time), data, zipfile.ZIP_STORED)
+
+
+def build_package(wheels, directory):
+    """A Debian package of these wheels, packed fast; its path."""
+    command = [REPOSITORY / "deploy/build-deb.sh", "--offline", wheels, "--out", directory, "--compression", "none"]
+    subprocess.run(command, check=True, capture_output=True)
+    return next(directory.glob("edged_*.deb"))
