@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Mapping
-from typing import Any, TypeVar
+from typing import Annotated, Any, TypeVar
 
-from pydantic import Base64Bytes, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from edged.assembly import MonitorName
 from edged.errors import ControlError
@@ -110,6 +111,12 @@ class TailArgs(_Args):
     limit: int = Field(default=20, ge=1, le=1000)
 
 
+def _decoded(text: Any) -> bytes:
+    if not isinstance(text, str):
+        raise ValueError("must be Base64")
+    return base64.b64decode(text, validate=True)  # pydantic's own type passes over what is no Base64
+
+
 class PieceArgs(_Args):
     """A piece of a file that is sent."""
 
@@ -117,7 +124,7 @@ class PieceArgs(_Args):
     file: int = Field(ge=0, le=MAX_FILES)
     name: str
     offset: int = Field(ge=0, le=_MAX_NUMBER)
-    data: Base64Bytes
+    data: Annotated[bytes, BeforeValidator(_decoded)]
 
 
 class FetchArgs(_Args):
