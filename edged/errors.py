@@ -56,6 +56,10 @@ class BundleError(EdgedError):
     """A bundle is damaged or does not fit: copy or export it again; nothing of it was used."""
 
 
+class AcceleratorError(EdgedError):
+    """A GPU, its software or an engine made for it cannot be used: edged goes on without, on the CPU."""
+
+
 class EnrolmentError(EdgedError):
     """Clips were refused; the bank is unchanged.
 
