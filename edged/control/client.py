@@ -51,9 +51,8 @@ class ControlClient:
     ) -> None:
         self._endpoint = endpoint
         self._timeout_s, self._connect_within_s = timeout_s, connect_within_s
-        self._numbers = itertools.count(1)
-        self._socket: zmq.Socket[bytes] = zmq.Context.instance().socket(zmq.DEALER)
-        _connect(self._socket, endpoint, curve)
+        self._numbers, self._curve = itertools.count(1), curve
+        self._socket = self._connected()
 
     def __enter__(self) -> ControlClient:
         return self
@@ -76,6 +75,7 @@ class ControlClient:
         body = _request(identity, verb, args)
         within_s = _CONNECT_TIMEOUT_S if self._connect_within_s is None else self._connect_within_s
         if not self._socket.poll(round(within_s * 1000), zmq.POLLOUT):
+            self._renew()
             raise _nobody(self._endpoint)
         self._socket.send(body)
         deadline_s = time.monotonic() + (timeout_s or self._timeout_s)
@@ -83,7 +83,18 @@ class ControlClient:
             result = result_of(self._socket.recv(), identity)
             if result is not None:
                 return result
-        raise ControlError(f"the daemon at {self._endpoint} did not answer '{verb}' in time", fix="see its log")
+        self._renew()
+        raise _no_answer(self._endpoint, verb)
+
+    def _connected(self) -> zmq.Socket[bytes]:
+        socket: zmq.Socket[bytes] = zmq.Context.instance().socket(zmq.DEALER)
+        _connect(socket, self._endpoint, self._curve)
+        return socket
+
+    def _renew(self) -> None:
+        """ZeroMQ gives up for good on a peer that broke the protocol once; the next call finds whoever is there."""
+        self._socket.close()
+        self._socket = self._connected()
 
     def _wait(self, verb: str, deadline_s: float) -> bool:
         """Whether something came before the deadline.
@@ -116,9 +127,8 @@ class AsyncControlClient:
     ) -> None:
         self._endpoint = endpoint
         self._timeout_s, self._connect_within_s = timeout_s, connect_within_s
-        self._numbers = itertools.count(1)
-        self._socket = zmq.asyncio.Context.instance().socket(zmq.DEALER)
-        _connect(self._socket, endpoint, curve)
+        self._numbers, self._curve = itertools.count(1), curve
+        self._socket = self._connected()
 
     def close(self) -> None:
         """Disconnect."""
@@ -135,6 +145,7 @@ class AsyncControlClient:
         body = _request(identity, verb, args)
         within_s = _CONNECT_TIMEOUT_S if self._connect_within_s is None else self._connect_within_s
         if not await self._socket.poll(round(within_s * 1000), zmq.POLLOUT):  # type: ignore[call-arg]  # its stub's
+            self._renew()
             raise _nobody(self._endpoint)
         await self._socket.send(body)
         deadline_s = time.monotonic() + self._timeout_s
@@ -143,7 +154,17 @@ class AsyncControlClient:
                 result = result_of(await self._socket.recv(), identity)
                 if result is not None:
                     return result
-        raise ControlError(f"the daemon at {self._endpoint} did not answer '{verb}' in time", fix="see its log")
+        self._renew()
+        raise _no_answer(self._endpoint, verb)
+
+    def _connected(self) -> zmq.asyncio.Socket:
+        socket = zmq.asyncio.Context.instance().socket(zmq.DEALER)
+        _connect(socket, self._endpoint, self._curve)
+        return socket
+
+    def _renew(self) -> None:
+        self._socket.close()
+        self._socket = self._connected()
 
 
 def _connect(socket: zmq.Socket[Any], endpoint: str, curve: Keys | None) -> None:
@@ -161,6 +182,10 @@ def _request(identity: str, verb: str, args: dict[str, Any] | None) -> bytes:
     if len(body) > MAX_REQUEST_BYTES:
         raise ControlError(f"'{verb}': a request of {len(body)} bytes is too large", fix="name a directory of clips")
     return body
+
+
+def _no_answer(endpoint: str, verb: str) -> ControlError:
+    return ControlError(f"the daemon at {endpoint} did not answer '{verb}' in time", fix="see its log")
 
 
 def _nobody(endpoint: str) -> ControlError:

@@ -248,6 +248,7 @@ class Publisher:
             time=rfc3339(self._clock.wall_ns()),
             last_seq=keeper.last_seq,
             journal=keeper.identity,
+            every_s=self._settings.heartbeat_s,
             uptime_s=(self._clock.monotonic_ns() - self._started_ns) / NS_PER_S,
             dropped_telemetry=self.dropped_telemetry,
             storage=keeper.storage,

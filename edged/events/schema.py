@@ -183,15 +183,21 @@ class HeartbeatEvent(Published):
     """The daemon lives. Topic ``edged.heartbeat``.
 
     Attributes:
-        last_seq: number of the last journalled event: who has seen less has missed something.
+        last_seq: number of the last event: who has seen less has missed something.
+        journal: identity of the numbering, as in events.
+        every_s: the next heartbeat comes after so long.
         samples: per stream and monitor, the sample accounting.
-        dropped_telemetry: scores that found the queue full.
+        dropped_telemetry: scores that found the queue full, or the disk.
+        storage: ``ok``; ``low`` or ``failing`` (or ``damaged``) = telemetry is off; see ``status.edged``.
+        unjournalled: published events that wait for the journal; ``lost_from_journal`` never came into it.
+        removed_from_journal: events removed for age or room in this life.
         refused: connections and requests that were refused, by why.
     """
 
     kind: Literal["heartbeat"] = "heartbeat"
     last_seq: int = Field(ge=0)
     journal: str = ""
+    every_s: float = Field(default=0.0, ge=0)
     uptime_s: float = Field(ge=0)
     dropped_telemetry: int = Field(ge=0)
     storage: Literal["ok", "low", "failing", "damaged"] = "ok"

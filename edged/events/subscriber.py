@@ -38,6 +38,9 @@ _RECONNECT_MS, _RECONNECT_MAX_MS = (100, 300), 10_000
 _MAX_MESSAGE_BYTES = 256 << 10
 _RECEIVE_HIGH_WATER_MARK = 1000
 _PING_MS, _PING_TIMEOUT_MS = 10_000, 30_000
+_SILENCE_S = 30.0
+"""After so long without a message, or three heartbeats, the socket is made anew: ZeroMQ gives up for good on a peer
+that broke the protocol once, with a message that is too large, say."""
 _ANSWER_WITHIN_S, _CONNECT_WITHIN_S = 5.0, 1.0
 _JOURNALLED = ("anomaly.", "keyword.", "status.")
 """All of them are subscribed to, whatever is wanted: only who sees every number knows which are missing."""
@@ -71,6 +74,7 @@ class _Subscription:
             start = Position(after_seq)
         self._topics = tuple(topics)
         self._tracker = Tracker(self._topics, start, can_ask=can_ask)
+        self._heard_s = time.monotonic()
 
     @property
     def counts(self) -> Counts:
@@ -93,7 +97,22 @@ class _Subscription:
         if self._cursor and position:
             self._cursor.save(position)
 
+    def _take(self, parts: list[bytes]) -> None:
+        self._heard_s = time.monotonic()
+        self._tracker.take(parts)
+
+    def _silent_in_s(self) -> float:
+        """How long until we no longer believe that there is just nothing to hear; negative = we do not."""
+        return self._heard_s + max(_SILENCE_S, 3 * self._tracker.heartbeat_s) - time.monotonic()
+
+    def _wait_ms(self, deadline_s: float | None) -> int:
+        """How long to wait for a message: until the deadline, the next question, or the end of our patience."""
+        now_s = time.monotonic()
+        waits_s = [self._silent_in_s(), self._tracker.wait_s(now_s), None if deadline_s is None else deadline_s - now_s]
+        return max(0, round(1000 * min(wait_s for wait_s in waits_s if wait_s is not None)))
+
     def _equip(self, socket: zmq.Socket[Any], endpoint: str, curve: CurveClient | None) -> None:
+        self._heard_s = time.monotonic()
         socket.setsockopt(zmq.LINGER, 0)
         socket.setsockopt(zmq.RECONNECT_IVL, random.randint(*_RECONNECT_MS))  # noqa: S311 - so that many do not come at once
         socket.setsockopt(zmq.RECONNECT_IVL_MAX, _RECONNECT_MAX_MS)
@@ -134,8 +153,8 @@ class Subscriber(_Subscription):
         cursor: str | Path | None = None,
     ) -> None:
         super().__init__(topics, after_seq, cursor, can_ask=control_endpoint is not None)
-        self._socket: zmq.Socket[bytes] = zmq.Context.instance().socket(zmq.SUB)
-        self._equip(self._socket, endpoint, curve)
+        self._endpoint, self._curve = endpoint, curve
+        self._socket = self._connected()
         self._control = ControlClient(
             control_endpoint, _ANSWER_WITHIN_S, curve, connect_within_s=_CONNECT_WITHIN_S
         ) if control_endpoint else None  # fmt: skip
@@ -177,11 +196,18 @@ class Subscriber(_Subscription):
             self._ask()
             if self._tracker.is_filling or self._tracker.has_ready:
                 continue
-            wait_s = _shortest(deadline_s, self._tracker.wait_s(time.monotonic()))
-            if self._socket.poll(None if wait_s is None else round(wait_s * 1000)):
-                self._tracker.take(self._socket.recv_multipart())
+            if self._socket.poll(self._wait_ms(deadline_s)):
+                self._take(self._socket.recv_multipart())
+            elif self._silent_in_s() <= 0:
+                self._socket.close()
+                self._socket = self._connected()
             elif deadline_s is not None and time.monotonic() >= deadline_s:
                 return None
+
+    def _connected(self) -> zmq.Socket[bytes]:
+        socket: zmq.Socket[bytes] = zmq.Context.instance().socket(zmq.SUB)
+        self._equip(socket, self._endpoint, self._curve)
+        return socket
 
     def _ask(self) -> None:
         request = self._tracker.request(time.monotonic())
@@ -215,8 +241,8 @@ class AsyncSubscriber(_Subscription):
         cursor: str | Path | None = None,
     ) -> None:
         super().__init__(topics, after_seq, cursor, can_ask=control_endpoint is not None)
-        self._socket = zmq.asyncio.Context.instance().socket(zmq.SUB)
-        self._equip(self._socket, endpoint, curve)
+        self._endpoint, self._curve = endpoint, curve
+        self._socket = self._connected()
         self._control = AsyncControlClient(
             control_endpoint, _ANSWER_WITHIN_S, curve, connect_within_s=_CONNECT_WITHIN_S
         ) if control_endpoint else None  # fmt: skip
@@ -259,11 +285,18 @@ class AsyncSubscriber(_Subscription):
             await self._ask()
             if self._tracker.is_filling or self._tracker.has_ready:
                 continue
-            wait_s = _shortest(deadline_s, self._tracker.wait_s(time.monotonic()))
-            if await self._socket.poll(None if wait_s is None else round(wait_s * 1000)):
-                self._tracker.take(await self._socket.recv_multipart())
+            if await self._socket.poll(self._wait_ms(deadline_s)):
+                self._take(await self._socket.recv_multipart())
+            elif self._silent_in_s() <= 0:
+                self._socket.close()
+                self._socket = self._connected()
             elif deadline_s is not None and time.monotonic() >= deadline_s:
                 return None
+
+    def _connected(self) -> zmq.asyncio.Socket:
+        socket = zmq.asyncio.Context.instance().socket(zmq.SUB)
+        self._equip(socket, self._endpoint, self._curve)
+        return socket
 
     async def _ask(self) -> None:
         request = self._tracker.request(time.monotonic())
@@ -275,9 +308,3 @@ class AsyncSubscriber(_Subscription):
             self._tracker.failed(time.monotonic())
         else:
             self._tracker.answered(answer, time.monotonic())
-
-
-def _shortest(deadline_s: float | None, wait_s: float | None) -> float | None:
-    """Seconds to wait: until the deadline or for ``wait_s``, whichever comes first; None = for ever."""
-    left_s = None if deadline_s is None else max(0.0, deadline_s - time.monotonic())
-    return min((value for value in (left_s, wait_s) if value is not None), default=None)

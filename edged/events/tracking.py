@@ -26,6 +26,7 @@ PAGE_EVENTS = 500
 _MAX_SEQ = 1 << 62
 _MAX_NAME = 256
 _RETRY_S, _RETRY_MAX_S = 0.5, 30.0
+_MAX_HEARTBEAT_S = 3600.0
 
 
 @dataclass
@@ -63,6 +64,9 @@ class Tracker:
         topics: prefixes of what is wanted.
         start: where to go on; None: with what comes from now on.
         can_ask: whether there is a journal to ask; otherwise holes are only counted.
+
+    Attributes:
+        heartbeat_s: how often the daemon says that it lives; 0 before it said so.
     """
 
     def __init__(self, topics: Sequence[str] = ("",), start: Position | None = None, *, can_ask: bool = True) -> None:
@@ -75,6 +79,7 @@ class Tracker:
         self._holes: list[_Hole] = []
         self._fails = 0
         self._retry_at_s = 0.0
+        self.heartbeat_s = 0.0
         self.counts = Counts()
 
     @property
@@ -118,6 +123,8 @@ class Tracker:
         is_event = topic != HEARTBEAT_TOPIC
         newest = event.get("seq" if is_event else "last_seq")
         is_wanted = topic.startswith(self._topics)
+        if not is_event:
+            self._note_heartbeat(event)
         if newest is None:  # telemetry
             self._hand_over(event, is_wanted=is_wanted)
             return
@@ -137,6 +144,11 @@ class Tracker:
             self._held = event
         else:
             self._ready.append(event)
+
+    def _note_heartbeat(self, event: Event) -> None:
+        every_s = event.get("every_s", 0)
+        if type(every_s) in {int, float} and 0 < every_s <= _MAX_HEARTBEAT_S:
+            self.heartbeat_s = float(every_s)
 
     def _note_life(self, event: Event, newest: int, *, is_event: bool) -> None:
         """Notice another life of the daemon, another state, and numbers that were taken back."""
