@@ -28,7 +28,7 @@ from edged.flow import Float32Array, Float64Array
 
 Int64Array = NDArray[np.int64]
 
-BLOCK_FRAMES = 8
+BLOCK_FRAMES = 4
 """Frames whose costs are one matrix product; fixed, so that a cost does not depend on how the stream is cut."""
 
 _PAD = 2

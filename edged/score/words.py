@@ -19,11 +19,13 @@ class WordGroups:
     Attributes:
         templates: int64 (n_words, n_most), positions of a word's templates; beyond its own, that of a column of
             infinity behind all templates.
-        counted: bool (n_words, n_most), how many of a word's smallest distances are averaged.
+        ignored: bool (n_words, n_most), those of a word's distances in ascending order that are not averaged.
+        n_counted: float64 (n_words,), how many are.
     """
 
     templates: Int64Array
-    counted: NDArray[np.bool_]
+    ignored: NDArray[np.bool_]
+    n_counted: Float64Array
 
     @classmethod
     def of(cls, word_of_template: Int64Array, n_words: int) -> WordGroups:
@@ -36,13 +38,16 @@ class WordGroups:
         Returns:
             float64 (n_frames, n_words), inf until enough of them can end; int64 (n_frames, n_words).
         """
-        beyond = np.full((len(trace.distances), 1), np.inf)
-        columns = np.concatenate([trace.distances, beyond], axis=1)[:, self.templates]  # (n_frames, n_words, n_most)
+        n_frames, n_templates = trace.distances.shape
+        padded = np.full((n_frames, n_templates + 1), np.inf)
+        padded[:, :-1] = trace.distances
+        columns = padded.take(self.templates, axis=1)  # (n_frames, n_words, n_most)
         best = columns.argmin(axis=2)
         columns.sort(axis=2)
-        means = np.where(self.counted, columns, 0.0).sum(axis=2) / self.counted.sum(axis=1)
+        columns[:, self.ignored] = 0.0
+        means = columns.sum(axis=2) / self.n_counted
         chosen = self.templates[np.arange(len(self.templates)), best]  # (n_frames, n_words)
-        return means, np.take_along_axis(trace.starts, chosen, axis=1)
+        return means, trace.starts[np.arange(n_frames)[:, None], chosen]
 
 
 @functools.lru_cache(maxsize=16)
@@ -53,8 +58,8 @@ def _groups(word_of_template: bytes, n_words: int) -> WordGroups:
     templates = np.full((n_words, n_most), len(words), dtype=np.int64)
     for word, mine in enumerate(members):
         templates[word, : len(mine)] = mine
-    counted = np.arange(n_most) < np.array([combined_count(len(mine)) for mine in members], dtype=np.int64)[:, None]
-    return WordGroups(templates, counted)
+    n_counted = np.array([combined_count(len(mine)) for mine in members], dtype=np.float64)
+    return WordGroups(templates, np.arange(n_most) >= n_counted[:, None], n_counted)
 
 
 def combined_count(n_templates: int) -> int:
