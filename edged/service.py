@@ -39,6 +39,7 @@ from edged.runtime.thresholds import ThresholdKeeper
 from edged.runtime.verbs import Verbs
 from edged.runtime.watchdog import Watchdog
 from edged.runtime.worker import Worker
+from edged.salvage import Salvage, salvage_if_damaged
 from edged.security import SocketGuard
 
 _log = logging.getLogger(__name__)
@@ -47,7 +48,10 @@ STOP_WITHIN_S = 4.5
 _TICK_S = 0.2
 _DAEMON = "edged"  # the stream name of events about the daemon itself
 
-Command = Literal["stop", "reload", "crash"]
+Command = Literal["stop", "reload", "restart", "crash"]
+RESTART = -1
+"""Instead of an exit code: begin anew, in the same process."""
+MAX_RESTARTS = 3
 
 
 def run(config: Config, reread: Callable[[], Config] | None = None) -> int:
@@ -57,8 +61,13 @@ def run(config: Config, reread: Callable[[], Config] | None = None) -> int:
         reread: reads the configuration again, for `edged reload`.
     """
     set_up_logging()
-    service = Service(config, reread=reread)
-    exit_code = service.run()
+    for _ in range(1 + MAX_RESTARTS):
+        service = Service(config, reread=reread)
+        exit_code = service.run()
+        if exit_code != RESTART:
+            break
+        _log.error("beginning anew: the state database is damaged")
+    exit_code = 1 if exit_code == RESTART else exit_code
     if service.control.is_busy:  # Python would wait for it at the end; the state is whole at any instant
         _log.warning("an enrolment was not done: it is given up, nothing of it is kept")
         os._exit(exit_code)
@@ -85,6 +94,7 @@ class Service:
         self._commands: queue.SimpleQueue[Command] = queue.SimpleQueue()
         self._running = ExitStack()
         self._stop_by_s: float | None = None
+        self._salvaged: Salvage | None = None
         self._assembly = Assembly(config)
 
     # -- one life ------------------------------------------------------------------------------------------------------
@@ -109,6 +119,7 @@ class Service:
         """
         with ExitStack() as started:
             started.enter_context(only_daemon(self.config.state_path))
+            self._salvaged = salvage_if_damaged(self.config.state_path, self._clock.wall_ns())
             self._build()
             self._warm_up()
             self.guard = self._open_context(started)
@@ -132,9 +143,18 @@ class Service:
                 device.supervisor.start()
 
             self.announce(StatusChange(_DAEMON, "daemon", "ready", f"edged {__version__}"))
-            for change in self._at_start:
+            for change in [*self._at_start, *self._of_salvage()]:
                 self.announce(change)
             self._running = started.pop_all()
+
+    def _of_salvage(self) -> list[StatusChange]:
+        """What there is to tell of a state database that was damaged."""
+        salvaged = self._salvaged
+        if salvaged is None:
+            return []
+        lost = [(name, "all") for name in self.streams] if salvaged.is_total else salvaged.lost_banks
+        banks = [StatusChange(name, "bank", "lost", f"{monitor} references: enrol again") for name, monitor in lost]
+        return [StatusChange(_DAEMON, "state", "salvaged", str(salvaged)), *banks]
 
     def stop(self) -> None:
         """Everything in reverse: no more sound, score what came, publish it, end. Within 5 s."""
@@ -178,6 +198,7 @@ class Service:
         self.publisher = Publisher(
             guard, config.events_endpoint, config.state_path,
             settings=config.events, boot=self.boot, samples=self._samples, clock=self._clock,
+            on_damage=lambda: self._commands.put("restart"),
         )  # fmt: skip
         self.clips = ClipSaver(config.state_path, config.clips, self.boot, self.announce)
         self.worker = Worker(
@@ -251,7 +272,7 @@ class Service:
             if command == "reload":
                 self._reload()
             else:
-                return 1 if command == "crash" else 0
+                return {"crash": 1, "restart": RESTART}.get(command, 0)
 
     def _exit_code(self) -> int:
         failed = [d.name for d in self.devices.values() if d.supervisor.state is CaptureState.FAILED]
@@ -336,7 +357,7 @@ class Service:
                 name: {**stream.status(), "threshold": self.thresholds.status(name)}
                 for name, stream in self.streams.items()
             },
-            "storage": self.publisher.storage(),
+            "storage": self.publisher.storage() | ({"salvaged": str(self._salvaged)} if self._salvaged else {}),
             "events": {
                 **self.publisher.status(),
                 "clips_saved": self.clips.saved,

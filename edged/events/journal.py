@@ -124,7 +124,7 @@ class JournalReader(Database):
             StateError: the database cannot be read.
         """
         found = self._matching(seq, _END if before is None else before, topics)
-        return [json.loads(body) for (_, body), _ in zip(found, range(limit), strict=False)]
+        return [event for (_, _, event), _ in zip(found, range(limit), strict=False)]
 
     def since(self, wall_ns: int, *, topics: Sequence[str] = ("",), limit: int) -> list[dict[str, Any]]:
         """Everything from the first event on that happened at or after a time, in the order of their numbers.
@@ -158,12 +158,12 @@ class JournalReader(Database):
         end = min(_END if before is None else before, last_seq + 1)
         events: list[dict[str, Any]] = []
         read_to, next_after, n_bytes = max(after, end - 1), None, 0
-        for seq, body in self._matching(after, end, topics):
-            n_bytes += len(body)
+        for _, size, event in self._matching(after, end, topics):
+            n_bytes += size
             if len(events) >= limit or (events and n_bytes > MAX_REPLAY_BYTES):
                 read_to = next_after = events[-1]["seq"]
                 break
-            events.append({**json.loads(body), "seq": seq})
+            events.append(event)
         identity = next((str(row[0]) for row in self._rows("SELECT name FROM journal_identity", ())), "")
         return Page(events, next_after, self._missing(after, read_to), identity, last_seq)
 
@@ -187,11 +187,14 @@ class JournalReader(Database):
         held = next((int(row[0]) for row in self._rows(sql, (after, last))), 0)
         return max(0, last - after - held)
 
-    def _matching(self, after: int, before: int, topics: Sequence[str]) -> Iterator[tuple[int, str]]:
-        """(number, body) of what has one of these topic prefixes."""
+    def _matching(self, after: int, before: int, topics: Sequence[str]) -> Iterator[tuple[int, int, dict[str, Any]]]:
+        """(number, size, event) of what has one of these topic prefixes, but for rows whose text is damaged."""
         sql = "SELECT seq, topic, body FROM journal_events WHERE seq > ? AND seq < ? ORDER BY seq LIMIT ?"
         while rows := list(self._rows(sql, (after, before, _READ_AT_ONCE))):
-            yield from ((seq, body) for seq, topic, body in rows if topic.startswith(tuple(topics)))
+            for seq, topic, body in rows:
+                event = _object(body) if topic.startswith(tuple(topics)) else None
+                if event is not None:
+                    yield seq, len(body), {**event, "seq": seq}
             after = rows[-1][0]
 
     def _rows(self, sql: str, values: tuple[int, ...]) -> Iterable[Any]:
@@ -201,6 +204,14 @@ class JournalReader(Database):
             if "no such table" in str(error):  # no daemon has run on this state yet
                 return []
             raise state_error(error) from error
+
+
+def _object(body: str) -> dict[str, Any] | None:
+    try:
+        found = json.loads(body)
+    except ValueError:
+        return None
+    return found if isinstance(found, dict) else None
 
 
 def read_journal(state_dir: Path, *, since: str = "0", limit: int = MAX_REPLAY_EVENTS) -> list[dict[str, Any]]:
