@@ -147,6 +147,10 @@ def references_show(
         print(f"{shown['stream']} / {monitor}: version {facts['version']}; {labels}; bundle {facts['bundle']}")
         rows = [(v["version"], v["created_at"], v["reason"], "*" if v["active"] else "") for v in facts["versions"]]
         print_table("", ("version", "created", "what", "active"), rows)
+        for one in facts["counters"]:
+            print(f"'{one['word']}' is not reported where '{one['name']}' is nearer ({one['clips']} clips)")
+        if facts["averaged"]:
+            print(f"held as the average of its clips: {', '.join(facts['averaged'])}")
         for one in facts["anomalies"]:
             apart = "" if one["is_respected"] else ", cannot be told from normal sound"
             print(f"anomaly labelled at event {one['event_id']} ({one['labelled_at']}{apart})")

@@ -30,7 +30,7 @@ def overview(store: BankStore, stream: str) -> dict[str, Any]:
 def _active_facts(store: BankStore, stream: str, monitor: str) -> dict[str, Any]:
     stored = store.load_active(stream, monitor)
     if stored is None:
-        return {"version": 0, "bundle": "", "labels": {}, "anomalies": [], "clips": []}
+        return {"version": 0, "bundle": "", "labels": {}, "anomalies": [], "counters": [], "averaged": [], "clips": []}
     labels = [record.label for record in records_of_facts(stored.facts)]
     return {
         "version": stored.version,
@@ -39,6 +39,11 @@ def _active_facts(store: BankStore, stream: str, monitor: str) -> dict[str, Any]
         "scoring": stored.facts.get("scoring"),
         "labels": {label: labels.count(label) for label in dict.fromkeys(labels)},
         "anomalies": _labelled(stored.facts),
+        "counters": [
+            {"word": one["word"], "name": one["name"], "clips": len(one["clips"])}
+            for one in stored.facts.get("counters", ())
+        ],
+        "averaged": stored.facts.get("averaged", []),
         "clips": stored.facts["clips"],
     }
 

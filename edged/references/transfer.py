@@ -156,10 +156,18 @@ def _keyword_labels(stored: StoredBank, bundle: Bundle) -> dict[str, int]:
     dim = bundle.manifest.representations[0].dim
     if not 0 < len(bank.templates) <= keyword.MAX_TEMPLATES:
         raise ValueError(f"{len(bank.templates)} templates")
-    for template in (*bank.templates, *bank.model.templates):
+    counters = [template for one in bank.counters for template in one.templates]
+    if len(counters) > keyword.MAX_TEMPLATES or bool(bank.verifier) != bool(bank.counters):
+        raise ValueError(f"{len(counters)} templates of counter-examples")
+    for one in bank.counters:
+        _check_records(one.clips)
+    verified = bank.verifier.templates if bank.verifier else ()
+    for template in (*bank.templates, *bank.model.templates, *counters, *verified):
         if template.ndim != 2 or not len(template) or template.shape[1] != dim or not np.isfinite(template).all():
             raise ValueError(f"templates that are not rows of {dim} finite values")
     _check_spotting(bank.model, dim)
+    if bank.verifier:
+        _check_spotting(bank.verifier, dim)
     return bank.words
 
 
