@@ -160,6 +160,25 @@ class KeywordSettings(Settings):
     thresholds: dict[str, Annotated[float, Field(lt=0.0)]] = Field(
         default_factory=dict, description="score of single keywords"
     )
+    false_alarms_per_hour: float | None = Field(
+        default=None,
+        ge=0.01,
+        le=60.0,
+        description="how many you accept of each word: its threshold is found from speech that came near to it without "
+        "being it, in the bundle and in what the daemon hears; empty = the bundle's own threshold stands",
+    )
+    false_alarm_confidence: float = Field(
+        default=0.8,
+        ge=0.5,
+        le=0.99,
+        description="confidence with which the budget is kept, and of the band stated for false alarms",
+    )
+
+    @model_validator(mode="after")
+    def _one_source_of_the_threshold(self) -> KeywordSettings:
+        if self.threshold is not None and self.false_alarms_per_hour is not None:
+            raise ValueError("threshold fixes it, false_alarms_per_hour finds it: keep one of the two")
+        return self
 
 
 class MonitorsSettings(Settings):

@@ -9,18 +9,26 @@ from __future__ import annotations
 import math
 from typing import TypeVar
 
+import numpy as np
 from pydantic import ValidationError
 
 from edged.embed.bundle import Bundle
+from edged.embed.packed_rows import unpack_rows
 from edged.errors import BundleError
 from edged.features.anomaly import AnomalyFeatures, AnomalySpec
 from edged.features.keyword import FRAMES, KeywordFeatures, KeywordSpec
 from edged.features.spec import FeatureSpec
+from edged.flow import Float32Array
+from edged.score.keyword import Reach
 
 _Spec = TypeVar("_Spec", bound=FeatureSpec)
 KEYWORD_DECISION = ("limit_distance", "loose_distance", "hold_frames", "loose_hold_frames")
 BACKGROUND = "background"
 """Calibration array of keyword bundles: float (n_frames, dim), embeddings of ordinary speech."""
+PACKED, PACKED_SCALES = "background_packed", "background_scales"
+"""In its place, much more of it: `edged.embed.packed_rows`."""
+SHORT_ROWS = 5_600
+"""A minute and a half: enough for a word's ordinary distance."""
 
 
 def front_end(bundle: Bundle) -> AnomalyFeatures | KeywordFeatures:
@@ -61,10 +69,48 @@ def keyword_spec(bundle: Bundle) -> KeywordSpec:
     lacking = [name for name in KEYWORD_DECISION if not _is_positive(decision.get(name))]
     if lacking:
         raise _misfit(bundle, f"its decision needs a positive {lacking[0]}")
-    background, dim = bundle.calibration.get(BACKGROUND), bundle.manifest.representations[0].dim
+    _check_background(bundle)
+    for name, low, high in (("ordinary_quantile", 0.0, 1.0), ("own_exponent", 0.0, 1.0)):
+        value = decision.get(name, 0.5)
+        if not isinstance(value, int | float) or not low <= value <= high:
+            raise _misfit(bundle, f"its decision needs {name} from {low:g} to {high:g}")
+    return spec
+
+
+def speech_rows(bundle: Bundle) -> Float32Array:
+    """All embeddings of ordinary speech that a keyword bundle holds, float32 (n_rows, dim)."""
+    if PACKED in bundle.calibration:
+        return unpack_rows(bundle.calibration[PACKED], bundle.calibration[PACKED_SCALES])
+    return np.asarray(bundle.calibration[BACKGROUND], dtype=np.float32)
+
+
+def background_rows(bundle: Bundle) -> Float32Array:
+    """Some of them, where all would take too long: float32 (n_rows, dim)."""
+    if PACKED in bundle.calibration:
+        return unpack_rows(bundle.calibration[PACKED][:SHORT_ROWS], bundle.calibration[PACKED_SCALES][:SHORT_ROWS])
+    return np.asarray(bundle.calibration[BACKGROUND], dtype=np.float32)
+
+
+def keyword_reach(bundle: Bundle) -> Reach:
+    """What a word's distances are divided by, as the bundle says; as always where it says nothing."""
+    decision = bundle.manifest.decision
+    return Reach(float(decision.get("ordinary_quantile", 0.5)), float(decision.get("own_exponent", 0.0)))
+
+
+def _check_background(bundle: Bundle) -> None:
+    dim = bundle.manifest.representations[0].dim
+    packed, scales = bundle.calibration.get(PACKED), bundle.calibration.get(PACKED_SCALES)
+    if packed is not None:
+        if scales is None or packed.dtype != np.uint8 or packed.ndim != 2 or scales.shape != packed.shape[:1]:
+            raise _misfit(bundle, f"its calibration needs '{PACKED}' of bytes, and as many '{PACKED_SCALES}'")
+        if 2 * packed.shape[1] != dim or not len(packed):
+            raise _misfit(bundle, f"its calibration needs an array '{PACKED}' of rows of {dim} values")
+        if scales.dtype != np.float16 or not np.isfinite(scales).all():
+            raise _misfit(bundle, f"its calibration needs finite '{PACKED_SCALES}'")
+        return
+    background = bundle.calibration.get(BACKGROUND)
     if background is None or background.ndim != 2 or background.shape[1] != dim or len(background) == 0:
         raise _misfit(bundle, f"its calibration needs an array '{BACKGROUND}' of rows of {dim} values")
-    return spec
 
 
 def _parsed(model: type[_Spec], bundle: Bundle) -> _Spec:

@@ -28,6 +28,9 @@ SHAPE_PRIOR = (-0.1, 0.06)
 an end, at the sounds that all speech shares, so their tails are a little lighter than exponential."""
 TAIL_EVENTS = 96
 """Events that the tail is fitted to: fewer say too little of its shape, more lie too far from any match."""
+CEILING_MARGIN = 1.15
+"""By how much farther the tail begins than matches do: the slope of a narrower strip says nothing of what lies nearer.
+"""
 LEAST_EVENTS = 12
 LEAST_EXPECTED = 1.0 / 12.0
 """False alarms that the budget must grant within the heard time: ten minutes for one in two hours."""
@@ -103,7 +106,8 @@ class WordTail:
     def _tail(self) -> Tail:
         level = self._complete
         if len(self._distances) > TAIL_EVENTS:
-            level = float(self._distances[TAIL_EVENTS])
+            widest = CEILING_MARGIN * max(part.limit for part in self._parts)
+            level = min(max(float(self._distances[TAIL_EVENTS]), widest), self._complete)
         base = -math.log(level)
         peaks = -np.log(np.maximum(self._distances[self._distances < level], 1e-6))
         ceilings = np.array([-math.log(part.limit) if part.limit > 0.0 else math.inf for part in self._parts])

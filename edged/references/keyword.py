@@ -8,10 +8,11 @@ from typing import Any, Literal
 
 from numpy.typing import NDArray
 
+from edged.decide.near_misses import NearMisses
 from edged.embed.bundle import Bundle
 from edged.errors import EnrolmentError
 from edged.flow import Float32Array
-from edged.frontend import BACKGROUND
+from edged.frontend import background_rows, keyword_reach
 from edged.references.bank import (
     ClipRecord,
     bundle_facts,
@@ -21,6 +22,12 @@ from edged.references.bank import (
     records_of_facts,
 )
 from edged.references.counters import CounterWord, counters_of_store, counters_to_store, joined
+from edged.references.keyword_fit import (
+    FittedWords,
+    fitted_words,
+    near_misses_of_arrays,
+    near_misses_to_arrays,
+)
 from edged.references.store import StoredBank
 from edged.references.templates import SpokenClip
 from edged.score.barycentre import representative
@@ -44,6 +51,7 @@ class KeywordBank:
         averaged: words that the model holds as averages of their templates.
         counters: words that enrolled ones must not be taken for.
         verifier: fitted to them and their words; None where there are none.
+        near_misses: what came near to each word in the bundle's background; empty in banks of before it was kept.
     """
 
     version: int
@@ -53,6 +61,7 @@ class KeywordBank:
     averaged: tuple[str, ...] = ()
     counters: tuple[CounterWord, ...] = ()
     verifier: KeywordModel | None = None
+    near_misses: tuple[NearMisses, ...] = ()
 
     @property
     def words(self) -> dict[str, int]:
@@ -89,18 +98,14 @@ def extended_bank(
     if len(templates) + sum(len(one.templates) for one in every_counter) > MAX_TEMPLATES:
         raise EnrolmentError(f"the bank would hold more than {MAX_TEMPLATES} templates", fix="enrol fewer clips")
     averaged = tuple(dict.fromkeys([*(current.averaged if current else ()), *([word] if average else [])]))
-    return _fitted(bundle, records, templates, averaged, every_counter)
+    known = FittedWords(current.model, current.near_misses) if current else None
+    return _fitted(bundle, records, templates, averaged, every_counter, known=known)
 
 
 def counter_word(word: str, name: str, clips: Sequence[SpokenClip]) -> CounterWord:
     """Clips of a word that another one must not be taken for."""
     records = tuple(record_of(clip.clip, name) for clip in clips)
     return CounterWord(word, name, records, tuple(clip.template for clip in clips))
-
-
-def background_rows(bundle: Bundle) -> Float32Array:
-    """Embeddings of ordinary speech, float32 (n_rows, dim)."""
-    return bundle.calibration[BACKGROUND].astype("float32")
 
 
 def bank_to_store(bank: KeywordBank, bundle: Bundle) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
@@ -114,7 +119,7 @@ def bank_to_store(bank: KeywordBank, bundle: Bundle) -> tuple[dict[str, Any], di
         "verified": list(bank.verifier.words) if bank.verifier else [],
     }
     arrays: dict[str, NDArray[Any]] = {f"{_TEMPLATE}{index}": rows for index, rows in enumerate(bank.templates)}
-    arrays |= counter_arrays | _prefixed(_MODEL, bank.model)
+    arrays |= counter_arrays | _prefixed(_MODEL, bank.model) | near_misses_to_arrays(bank.near_misses)
     return facts, arrays | (_prefixed(_VERIFIER, bank.verifier) if bank.verifier else {})
 
 
@@ -134,6 +139,7 @@ def bank_of_store(stored: StoredBank, bundle: Bundle) -> KeywordBank:
         stored.version, records, templates, model, tuple(facts.get("averaged", ())),
         counters_of_store(facts.get("counters", ()), stored.arrays),
         _model_of(stored, _VERIFIER, verified) if verified else None,
+        near_misses_of_arrays(stored.arrays, len(model.words)),
     )  # fmt: skip
 
 
@@ -152,14 +158,16 @@ def _fitted(
     templates: tuple[Float32Array, ...],
     averaged: tuple[str, ...],
     counters: tuple[CounterWord, ...],
+    *,
+    known: FittedWords | None,
 ) -> KeywordBank:
     by_word: dict[str, Sequence[Float32Array]] = {}
     for record, template in zip(records, templates, strict=True):
         by_word[record.label] = [*by_word.get(record.label, ()), template]
     by_word |= {word: representative(by_word[word]) for word in averaged if word in by_word}
-    limit, background = float(bundle.manifest.decision["limit_distance"]), background_rows(bundle)
-    model = KeywordModel.fit(by_word, background, limit)
+    words = fitted_words(bundle, by_word, known)
     verified = {one.word: by_word[one.word] for one in counters if one.word in by_word}
     verified |= {counter_key(one.word, one.name): one.templates for one in counters}
-    verifier = KeywordModel.fit(verified, background, limit) if counters else None
-    return KeywordBank(0, records, templates, model, averaged, counters, verifier)
+    limit, reach = words.model.limit, keyword_reach(bundle)
+    verifier = KeywordModel.fit(verified, background_rows(bundle), limit, reach) if counters else None
+    return KeywordBank(0, records, templates, words.model, averaged, counters, verifier, words.near_misses)

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from edged.assembly import Assembly
 from edged.errors import EnrolmentError
+from edged.frontend import background_rows
 from edged.references import keyword
 from edged.references.clips import KEYWORD_CLIPS, Clip, ClipSet, RefusedClip, examined, find_audio
 from edged.references.counters import CounterWord
@@ -181,7 +182,7 @@ class _Enrolment:
         self, spoken: Sequence[SpokenClip], counters: Sequence[CounterWord], copies: Sequence[tuple[str, str]]
     ) -> tuple[EnrolmentReport, keyword.KeywordBank]:
         bundle, old, word = self.assembly.bundle(self.stream, keyword.MONITOR), self.old, self.wish.word
-        background = keyword.background_rows(bundle)
+        background = background_rows(bundle)
         own = old.templates_of(word) if old else []
         others = [OtherWord(name, old.templates_of(name)) for name in old.words if name != word] if old else []
         finding = judge(spoken, own, others, word, background) if spoken else GateFinding()

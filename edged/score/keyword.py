@@ -56,7 +56,7 @@ class Reach:
         if not self.own_exponent or len(templates) < 2:
             return ordinary
         own = float(np.median(own_distances(templates))) / (TYPICAL_OWN * ordinary)
-        return ordinary * min(max(own, 1.0 / MOST_OWN), MOST_OWN) ** float(self.own_exponent)
+        return float(ordinary * min(max(own, 1.0 / MOST_OWN), MOST_OWN) ** self.own_exponent)
 
 
 MEDIAN_REACH = Reach()

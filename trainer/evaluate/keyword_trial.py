@@ -19,10 +19,11 @@ from edged.embed.onnx import OnnxEmbedder
 from edged.features.logmel import log_mel_db
 from edged.features.mel import mel_weights
 from edged.flow import SAMPLE_RATE_HZ, Float32Array
+from edged.frontend import keyword_reach, speech_rows
 from edged.pipeline import embed_signal
 from edged.references.templates import template_of_clip
 from edged.score.dtw import StreamingDtw
-from edged.score.keyword import KeywordModel
+from edged.score.keyword import MEDIAN_REACH, KeywordModel, Reach
 from trainer.data.keywords import read_audio
 from trainer.evaluate.keyword_sets import Task
 from trainer.evaluate.spotting import Spotted
@@ -41,6 +42,7 @@ class System:
 
     embed: Embed
     background: Float32Array
+    reach: Reach = MEDIAN_REACH
 
 
 def product_system(bundle_directory: Path) -> tuple[System, float]:
@@ -53,8 +55,7 @@ def product_system(bundle_directory: Path) -> tuple[System, float]:
         rows = [embedding.vectors[name] for embedding in embed_signal(samples, bundle, embedder)]
         return np.concatenate(rows)[: -(-len(samples) // HOP_SAMPLES)]
 
-    background = bundle.calibration["background"].astype(np.float32)
-    return System(embed, background), float(bundle.manifest.decision["limit_distance"])
+    return System(embed, speech_rows(bundle), keyword_reach(bundle)), float(bundle.manifest.decision["limit_distance"])
 
 
 def mfcc_system(data: Path) -> System:
@@ -79,7 +80,7 @@ def enrolled(task: Task, system: System) -> KeywordModel:
         word: [template_of_clip(word, clip, system.embed(clip), HOP_SAMPLES) for clip in clips]
         for word, clips in task.shots.items()
     }
-    return KeywordModel.fit(templates, system.background, 1.0)
+    return KeywordModel.fit(templates, system.background, 1.0, system.reach)
 
 
 def spot(model: KeywordModel, embedded: Mapping[str, Float32Array]) -> list[dict[str, list[Spotted]]]:
