@@ -13,8 +13,10 @@ from edged.flow import Block
 from edged.references import keyword
 from edged.references.clips import KEYWORD_CLIPS, ClipSet, clip_of_samples
 from edged.references.keyword_enroll import KeywordWish, counter_names, enroll_keyword
+from edged.references.overview import overview
 from edged.references.store import BankStore
 from edged.references.terms import Terms
+from edged.references.transfer import export_bank, import_bank
 
 
 @pytest.fixture(scope="module")
@@ -160,3 +162,21 @@ def test_counter_examples_are_called_by_their_paths_names(tmp_path):
         counter_names([tmp_path / "shop", tmp_path / "shop.wav"])
     with pytest.raises(EnrolmentError, match="more than 4"):
         counter_names([tmp_path / f"{k}.wav" for k in range(5)])
+
+
+def test_a_bank_with_counter_examples_goes_to_another_device_and_a_damaged_one_does_not(assembly, store, tmp_path):
+    wish = KeywordWish("forklift", {"warehouse": ClipSet(tuple(clips("warehouse", range(2))))}, average=True)
+    enroll_keyword(assembly, store, "hall", clips("forklift", range(3)), word=wish)
+    signer = export_bank(store, tmp_path, "hall", "keyword", tmp_path / "hall.edged-bank")["signer"]
+    with BankStore(tmp_path / "other") as other:
+        import_bank(assembly, other, tmp_path / "other", "door", tmp_path / "hall.edged-bank", signer=signer)
+        shown = overview(other, "door")["monitors"]["keyword"]
+    assert shown["counters"] == [{"word": "forklift", "name": "warehouse", "clips": 2}]
+    assert shown["averaged"] == ["forklift"]
+    stored = store.load_active("hall", "keyword")
+    assert stored is not None
+    arrays = dict(stored.arrays) | {"counter/0/1": np.full((9, 128), np.nan, np.float32)}
+    store.commit("hall", "keyword", stored.facts, arrays, reason="test", based_on=1)
+    export_bank(store, tmp_path, "hall", "keyword", tmp_path / "bad.edged-bank")
+    with BankStore(tmp_path / "third") as third, pytest.raises(EnrolmentError, match="finite values"):
+        import_bank(assembly, third, tmp_path / "third", "door", tmp_path / "bad.edged-bank", signer=signer)
