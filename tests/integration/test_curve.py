@@ -1,6 +1,9 @@
 """A daemon that other computers can reach: only the listed keys are served, and each only what it may do."""
 
+import shutil
 import socket
+import subprocess
+import sys
 from functools import partial
 
 import pytest
@@ -49,6 +52,21 @@ def reachable(plant, keyring, tmp_path):
     return tuple(f"tcp://127.0.0.1:{port}" for port in ports.values())
 
 
+def first_line_of(program, keyring, name, environment):
+    """What the program that `keys add` prints says first, for scores and on this computer, beside its two key files."""
+    program = program.replace(socket.gethostname(), "127.0.0.1").replace('"anomaly.", "keyword."', '"score."')
+    place = keyring.directory.parent / name
+    place.mkdir()
+    for path in (keyring.server_public, keyring.directory / "clients" / f"{name}.key_secret"):
+        shutil.copy2(path, place)
+    command = [sys.executable, "-u", "-c", program]
+    with subprocess.Popen(command, cwd=place, stdout=subprocess.PIPE, env=environment) as process:
+        try:
+            return process.stdout.readline()
+        finally:
+            process.kill()
+
+
 def test_keys_say_who_is_served_and_what_each_may_do(plant, keyring, reachable, normal_clips):
     events, control = reachable
     panel = curve(keyring, "panel")
@@ -77,7 +95,7 @@ def test_keys_say_who_is_served_and_what_each_may_do(plant, keyring, reachable, 
             1 for _ in iter(partial(listener.receive, 2.0), None)
         )  # what was sent before; then nothing, not even heartbeats
         assert n_before < 1000
-        plant.call("keys", "add", "late")
+        assert b"score" in first_line_of(plant.call("keys", "add", "late"), keyring, "late", plant.environment)
         with Subscriber(events, curve=curve(keyring, "late")) as late:
             receive_until(late, lambda event: event["kind"] == "heartbeat")
         with ControlClient(control, curve=curve(keyring, "boss")) as client:
