@@ -1,14 +1,21 @@
 """Enrolment on a busy daemon: 100 clips of ten seconds while eight streams are scored in real time.
 
     python tests/bench/live_enrolment.py [--streams 8] [--clips 100]
+    python tests/bench/live_enrolment.py --word [--streams 8]
 
 Eight channels of one device, anomaly monitors on all, keywords on two; then `edged enroll` through the running daemon.
 Says how long it took, what was lost, and how much later scores came meanwhile than before; one hop (2.56 s) is what a
 new bank may delay an event by. Exits with 1 if a sample was lost or an event came later than that.
+
+With `--word` a stream hears a word every three seconds; it is enrolled from three clips of other voices. Says how long
+the command took and how long the daemon, and at which utterance after the answer the word was first reported. Exits
+with 1 if that is not the next one, or the command took more than 2 s.
 """
 
 import argparse
 import json
+import os
+import resource
 import subprocess
 import sys
 import tempfile
@@ -20,8 +27,10 @@ from pathlib import Path
 import numpy as np
 import soundfile
 import yaml
-from runtime import daemon, edged, hum, machine
+from runtime import cpu_s, daemon, edged, hum, machine
 
+from edged.control.client import running_daemon
+from edged.control.transfer import sent_files
 from edged.demo.speech import ENROLMENT_CLIPS, spoken_clip
 from edged.events.subscriber import Subscriber
 from edged.flow import SAMPLE_RATE_HZ
@@ -131,6 +140,58 @@ def measure(directory, n_streams, n_clips):
     }
 
 
+WORD, EVERY_S, N_SPOKEN = "maintenance", 3.0, 60
+SPOKEN = tuple(f"{WORD}-{number}" for number in (1, 2, 3, 4))
+
+
+def hall(seconds):
+    """The word every `EVERY_S`, by voices that are not enrolled: float32 (n,)."""
+    sound = 1e-4 * np.random.default_rng(0).standard_normal(round(seconds * SAMPLE_RATE_HZ)).astype(np.float32)
+    for number in range(int(seconds / EVERY_S) - 1):
+        clip, first = spoken_clip(SPOKEN[number % len(SPOKEN)]), round((number + 1) * EVERY_S * SAMPLE_RATE_HZ)
+        sound[first : first + len(clip)] += np.float32(0.05) * clip
+    return sound
+
+
+def measure_word(directory, n_streams):
+    """Figures of a word that is enrolled while all streams are scored; the last stream hears it."""
+    config = prepare(directory, n_streams, 0)
+    settings = yaml.safe_load(config.read_text(encoding="utf-8"))
+    soundfile.write(directory / "hall.wav", hall(N_SPOKEN * EVERY_S), SAMPLE_RATE_HZ, subtype="FLOAT")
+    settings["devices"]["hall"] = {"source": "file", "path": str(directory / "hall.wav")}
+    settings["streams"]["hall"] = {"device": "hall", "monitors": ["keyword"]}
+    config.write_text(yaml.safe_dump(settings), encoding="utf-8")
+    topics = ["keyword.hall."]
+    with (
+        daemon(directory, config) as (process, _),
+        Subscriber(f"ipc://{directory}/state/events.sock", topics) as events,
+    ):
+        time.sleep(SETTLE_S)
+        with running_daemon(f"ipc://{directory}/state/control.sock") as client:
+            spent_s = cpu_s([process]), resource.getrusage(resource.RUSAGE_CHILDREN).ru_utime
+            took_s = enroll(config, "hall", directory / "words", "--keyword", WORD)
+            status = client.call("status")
+            command_cpu_s = resource.getrusage(resource.RUSAGE_CHILDREN).ru_utime - spent_s[1]
+            daemon_cpu_s = cpu_s([process]) - spent_s[0]
+            heard_s = status["streams"]["hall"]["samples"]["keyword"]["received"] / SAMPLE_RATE_HZ
+            first = events.receive(10 * EVERY_S)
+            started_s = time.monotonic()
+            with sent_files(client, sorted((directory / "words").iterdir())) as transfer:
+                client.call("enroll", {"stream": "hall-2", "keyword": WORD, "transfer": transfer})
+            answered_s = time.monotonic() - started_s
+    coming_s = EVERY_S * (heard_s // EVERY_S + 1)
+    return {
+        "streams": n_streams + 1,
+        "command_s": round(took_s, 2),
+        "command_cpu_s": round(command_cpu_s, 2),
+        "daemon_cpu_s_meanwhile": round(daemon_cpu_s, 2),
+        "by_the_socket_s": round(answered_s, 2),
+        "utterances_missed_after_the_answer": max(0, round((first["onset_s"] - coming_s) / EVERY_S)) if first else None,
+        "lost_samples": sum(book["lost"] for s in status["streams"].values() for book in s["samples"].values()),
+        "load": round(os.getloadavg()[0], 1),
+    }
+
+
 def percentiles_ms(delays_s):
     """Median, 99 % and the longest."""
     return {
@@ -143,8 +204,14 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--streams", type=int, default=8)
     parser.add_argument("--clips", type=int, default=100)
+    parser.add_argument("--word", action="store_true", help="enrol a word")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as directory:
+        if arguments.word:
+            figures = measure_word(Path(directory), arguments.streams)
+            print(f"{datetime.now(timezone.utc):%Y-%m-%d} {json.dumps(figures)} [{machine()}]")
+            missed = figures["utterances_missed_after_the_answer"]
+            sys.exit(int(missed is None or missed > 0 or figures["command_s"] > 2.0 or figures["lost_samples"] > 0))
         figures = measure(Path(directory), arguments.streams, arguments.clips)
     print(f"{datetime.now(timezone.utc):%Y-%m-%d} {json.dumps(figures)} [{machine()}]")
     sys.exit(int(figures["lost_samples"] > 0 or figures["later_than_before_s"] > HOP_S))
