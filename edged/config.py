@@ -347,6 +347,11 @@ class Config(Settings):
     )
     devices: dict[Name, DeviceSettings] = Field(default_factory=dict, description="audio inputs by name")
     streams: dict[Name, StreamSettings] = Field(default_factory=dict, description="monitored signals by name")
+    use_gpu: bool = Field(
+        default=True,
+        description="run the networks on a GPU where there is one: by the engine that `edged compile` made, or by ONNX "
+        "Runtime's CUDA; the CPU serves until then",
+    )
     exit_when_done: bool = Field(
         default=False, description="end when every file and pipe has ended and all of it is scored and published"
     )

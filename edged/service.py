@@ -23,6 +23,7 @@ from edged.capture.lifecycle import CaptureState
 from edged.clock import Clock, SystemClock
 from edged.config import Config
 from edged.control.server import ControlServer
+from edged.embed.bundle import Bundle
 from edged.errors import ConfigError, EdgedError, StateError
 from edged.events.publisher import Publisher
 from edged.flow import Outcome
@@ -30,6 +31,7 @@ from edged.observe.logs import set_up_logging
 from edged.observe.metrics import Metrics
 from edged.observe.notify import READY, STOPPING, notify
 from edged.pipeline import Monitor, run_once
+from edged.runtime.backends import Backends
 from edged.runtime.clips import ClipSaver
 from edged.runtime.lock import only_daemon
 from edged.runtime.messages import StatusChange, detection_event, score_event, status_event
@@ -136,6 +138,8 @@ class Service:
             started.callback(self._stop_clips)
             self.thresholds.start()
             started.callback(self._stop_thresholds)
+            self.backends.start()
+            started.callback(self._stop_backends)
             self.worker.start()
             started.callback(self._stop_worker)
             started.callback(self._stop_devices)
@@ -174,9 +178,13 @@ class Service:
 
     def _warm_up(self) -> None:
         """Run every model once: what cannot run is known before READY."""
-        bundles = {m.bundle.digest: m.bundle for stream in self.streams.values() for m in stream.monitors}
-        for bundle in bundles.values():
+        for bundle in self._bundles():
             run_once(bundle, self._assembly.embedder(bundle))
+
+    def _bundles(self) -> list[Bundle]:
+        """Those in use."""
+        found = {m.bundle.digest: m.bundle for stream in self.streams.values() for m in stream.monitors}
+        return list(found.values())
 
     def _open_context(self, started: ExitStack) -> SocketGuard:
         """The ZeroMQ context and who may connect to its sockets."""
@@ -202,9 +210,10 @@ class Service:
         )  # fmt: skip
         self.clips = ClipSaver(config.state_path, config.clips, self.boot, self.announce)
         self.worker = Worker(
-            list(self.streams.values()), lambda monitor: self._assembly.embedder(monitor.bundle), self._publish,
+            list(self.streams.values()), lambda monitor: self.backends.embedder(monitor.bundle), self._publish,
             self._changed, self.metrics.observe,
         )  # fmt: skip
+        self.backends = Backends(self._assembly, self._bundles(), self.worker.between_segments, self.announce)
         self.thresholds = ThresholdKeeper(
             config.state_path, self.streams,
             between_segments=self.worker.between_segments, announce=self.announce, clock=self._clock,
@@ -239,6 +248,10 @@ class Service:
             _log.warning("the worker does not keep up: what waits is declared lost")
             self.worker.abandon()
             self.worker.join(self._left_s(1.0))
+
+    def _stop_backends(self) -> None:
+        if self.worker.is_alive or not self.backends.stop(self._left_s(0.8)):
+            _log.warning("the GPU's memory is left to the end of the process")
 
     def _stop_clips(self) -> None:
         if not self.clips.stop(self._left_s(0.7)):
@@ -357,6 +370,7 @@ class Service:
                 name: {**stream.status(), "threshold": self.thresholds.status(name)}
                 for name, stream in self.streams.items()
             },
+            "backends": self.backends.status(),
             "storage": self.publisher.storage() | ({"salvaged": str(self._salvaged)} if self._salvaged else {}),
             "events": {
                 **self.publisher.status(),

@@ -19,6 +19,8 @@ HEAVY = ("torch", "lightning", "sklearn", "scipy", "onnx", "tensorrt", "pycuda",
 
 ADAPTERS = {
     "onnxruntime": {"edged.embed.onnx"},
+    "tensorrt": {"edged.embed.tensorrt", "edged.compile.builder", "edged.compile.calibrator"},
+    "pycuda": {"edged.embed.cuda"},
     "sounddevice": {"edged.capture.microphone", "edged.capture.devices"},
     "PIL": {"edged.explain.picture"},
     "cryptography": {"edged.references.signing"},

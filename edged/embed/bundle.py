@@ -2,6 +2,7 @@
 
 <bundle>/manifest.json      this module's `Manifest`
 <bundle>/model.onnx         the network; spectral transforms stay outside of it
+<bundle>/model-fp16.onnx    optional: the network with 16-bit types; model-int8.onnx: with Q/DQ pairs
 <bundle>/calibration.npz    optional arrays: reference inputs and outputs, background embeddings
 <bundle>/card.md            optional: what it was trained on, figures, limits
 """
@@ -29,7 +30,9 @@ FORMAT_VERSION = 1
 MANIFEST_NAME = "manifest.json"
 MODEL_NAME = "model.onnx"
 CALIBRATION_NAME = "calibration.npz"
+TYPED_MODEL_NAMES = {"fp16": "model-fp16.onnx", "int8": "model-int8.onnx"}
 CARD_NAME = "card.md"
+_OPTIONAL_NAMES = frozenset({MODEL_NAME, CALIBRATION_NAME, CARD_NAME, *TYPED_MODEL_NAMES.values()})
 MAX_MANIFEST_BYTES = 1 << 20
 MAX_FILE_BYTES = 512 << 20
 MAX_CALIBRATION_BYTES = 256 << 20
@@ -142,6 +145,13 @@ class Bundle:
         """The ONNX file, or None for a bundle that scores features alone."""
         return self.directory / MODEL_NAME if self.manifest.model else None
 
+    def typed_model_path(self, precision: str) -> Path | None:
+        """The ONNX file that carries a precision itself, where the bundle has one."""
+        if precision == "fp32":
+            return self.model_path
+        name = TYPED_MODEL_NAMES[precision]
+        return self.directory / name if name in self.manifest.files else None
+
 
 def load_bundle(directory: Path) -> Bundle:
     """Read and verify a bundle.
@@ -162,6 +172,7 @@ def write_bundle(
     manifest: Manifest,
     *,
     model: Path | None = None,
+    typed_models: Mapping[str, Path] | None = None,
     calibration: Mapping[str, NDArray[Any]] | None = None,
     card: str = "",
 ) -> Bundle:
@@ -170,11 +181,14 @@ def write_bundle(
     Args:
         directory: where it is to stand; an existing bundle there is replaced.
         manifest: without `files`, which is filled in here.
+        typed_models: the same network in other precisions: ``fp16``, ``int8`` -> file.
     """
     staging = directory.with_name(f".{directory.name}.new")
     _empty(staging)
     if model is not None:
         (staging / MODEL_NAME).write_bytes(model.read_bytes())
+    for precision, path in (typed_models or {}).items():
+        (staging / TYPED_MODEL_NAMES[precision]).write_bytes(path.read_bytes())
     if calibration:
         np.savez_compressed(staging / CALIBRATION_NAME, **dict(calibration))  # type: ignore[arg-type]
     if card:
@@ -229,7 +243,7 @@ def _parse_manifest(directory: Path, data: bytes) -> Manifest:
 
 def _check_files(directory: Path, manifest: Manifest) -> None:
     expected = set(manifest.files)
-    if not expected <= {MODEL_NAME, CALIBRATION_NAME, CARD_NAME}:
+    if not expected <= _OPTIONAL_NAMES:
         raise BundleError(f"{directory}: names unexpected files {sorted(expected)}")
     if manifest.model and MODEL_NAME not in expected:
         raise BundleError(f"{directory}: the manifest describes a model but lists no {MODEL_NAME}")
@@ -284,7 +298,7 @@ def is_replaceable(directory: Path) -> bool:
     """Whether a bundle may take this place: nothing is there, or nothing but the files of a bundle."""
     if directory.is_symlink() or not directory.is_dir():
         return not directory.is_symlink() and not directory.exists()
-    return {path.name for path in directory.iterdir()} <= {MANIFEST_NAME, MODEL_NAME, CALIBRATION_NAME, CARD_NAME}
+    return {path.name for path in directory.iterdir()} <= {MANIFEST_NAME, *_OPTIONAL_NAMES}
 
 
 def _replace(staging: Path, directory: Path) -> None:

@@ -1,0 +1,211 @@
+"""What runs the networks: the CPU from the first second, an engine as soon as there is one that is right.
+
+    (watcher's thread) engine found -> loaded -> compared with the CPU -> (worker, between two segments) switched to
+
+Nothing here can delay or stop monitoring: whatever fails, the CPU goes on, and the status says why.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+from edged.assembly import Assembly
+from edged.compile.engines import EngineRecord, EngineStore, Precision
+from edged.compile.hardware import this_hardware
+from edged.compile.parity import check_quickly
+from edged.compile.reference import reference_clips
+from edged.embed.bundle import Bundle
+from edged.embed.protocol import Embedder
+from edged.errors import AcceleratorError, BundleError, EdgedError
+from edged.flow import Embedding, Segment
+from edged.runtime.messages import Announce, StatusChange
+
+_log = logging.getLogger(__name__)
+
+LOOK_EVERY_S = 10.0
+_CHECKED_CLIPS = 2
+_DAEMON = "edged"
+NO_ENGINE = "no engine: run `edged compile` where there is a GPU"
+
+BetweenSegments = Callable[[Callable[[], None]], None]
+
+
+class Accelerated(Embedder, Protocol):
+    """An embedder that holds memory of the GPU."""
+
+    def close(self) -> None:
+        """Release it; once more does nothing."""
+
+
+class SwitchingEmbedder:
+    """An embedder that can become another one between two batches; belongs to the worker.
+
+    Args:
+        trusted: the CPU; serves at first, and whenever the other one fails.
+    """
+
+    def __init__(self, trusted: Embedder) -> None:
+        self._trusted = trusted
+        self._fast: Accelerated | None = None
+        self.fault = ""
+
+    @property
+    def provider(self) -> str:
+        """What runs the network now; for any thread."""
+        fast = self._fast
+        return fast.provider if fast else self._trusted.provider
+
+    def embed(self, segments: Sequence[Segment]) -> list[Embedding]:
+        """One embedding per segment, in order; by the CPU if what was faster fails, and from then on."""
+        if self._fast is not None:
+            try:
+                return self._fast.embed(segments)
+            except (AcceleratorError, BundleError) as error:
+                _log.error("%s failed, the CPU goes on: %s", self._fast.provider, error)
+                self.fault = str(error)
+                self.use(None)
+        return self._trusted.embed(segments)
+
+    def use(self, fast: Accelerated | None) -> None:
+        """Run the network by this from the next batch on, and release what ran it before; None = the CPU."""
+        before, self._fast = self._fast, fast
+        if fast:
+            self.fault = ""
+        if before:
+            before.close()
+
+
+class Backends:
+    """Watches for engines, on one thread for all bundles.
+
+    Args:
+        bundles: those in use.
+        between_segments: lets the worker do something between two segments.
+        announce: makes a status event.
+    """
+
+    def __init__(
+        self, assembly: Assembly, bundles: Sequence[Bundle], between_segments: BetweenSegments, announce: Announce
+    ) -> None:
+        self._assembly = assembly
+        self._engines = EngineStore(assembly.config.state_path)
+        self._between_segments, self._announce = between_segments, announce
+        self._bundles = {bundle.digest: bundle for bundle in bundles}
+        self._embedders = {digest: SwitchingEmbedder(assembly.embedder(b)) for digest, b in self._bundles.items()}
+        self._seen: dict[str, object] = {}
+        self._reasons: dict[str, str] = {}
+        self._latest: dict[str, Accelerated] = {}
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="backends", daemon=True)
+
+    def embedder(self, bundle: Bundle) -> Embedder:
+        """What embeds for a bundle, now and later."""
+        return self._embedders[bundle.digest]
+
+    def start(self) -> None:
+        """Begin to look."""
+        if self._assembly.config.use_gpu:
+            self._thread.start()
+
+    def stop(self, timeout_s: float) -> bool:
+        """End, once nobody embeds any more; whether that came in time."""
+        self._stopping.set()
+        if self._thread.is_alive():
+            self._thread.join(timeout_s)
+            if self._thread.is_alive():
+                return False
+        for embedder in self._embedders.values():
+            embedder.use(None)
+        for made in self._latest.values():  # handed over, but the worker had ended
+            made.close()
+        return True
+
+    def status(self) -> dict[str, dict[str, str]]:
+        """For `edged status`: what runs each network, and why nothing faster does."""
+        found = {}
+        for digest, bundle in self._bundles.items():
+            embedder = self._embedders[digest]
+            reason = embedder.fault or self._reasons.get(digest, "")
+            found[bundle.manifest.kind + ":" + bundle.label] = {"runs_on": embedder.provider, "reason": reason}
+        return found
+
+    # -- the watcher's thread ------------------------------------------------------------------------------------------
+
+    def _run(self) -> None:
+        while not self._stopping.is_set():
+            for bundle in self._bundles.values():
+                if bundle.manifest.model is not None and not self._stopping.is_set():
+                    self._look(bundle)
+            self._stopping.wait(LOOK_EVERY_S)
+
+    def _look(self, bundle: Bundle) -> None:
+        """Take an engine that has appeared or changed; each is tried once."""
+        try:
+            record: EngineRecord | None = self._engines.record(bundle)
+            seen: object = record.plan_sha256 if record else None
+        except AcceleratorError as error:
+            record, seen = None, str(error)
+        if bundle.digest in self._seen and self._seen[bundle.digest] == seen:
+            return
+        self._seen[bundle.digest] = seen
+        reason = seen if record is None and seen else NO_ENGINE
+        try:
+            if record is not None:
+                self._hand_over(bundle, self._engine(bundle, record), "")
+                return
+        except EdgedError as error:
+            reason = str(error)
+        except Exception as error:  # noqa: BLE001 - foreign libraries raise what they like; monitoring goes on
+            _log.exception("the engine of %s cannot be used", bundle.label)
+            reason = f"{type(error).__name__}: {error}"
+        self._without_engine(bundle, str(reason))
+
+    def _engine(self, bundle: Bundle, record: EngineRecord) -> Accelerated:
+        """The engine of a record, if it is for this computer and gives what it should."""
+        difference = record.hardware.difference(this_hardware())
+        if difference:
+            raise AcceleratorError(f"the engine is for other hardware: {difference}", fix="run `edged compile`")
+        from edged.embed.tensorrt import TensorRtEmbedder  # noqa: PLC0415 - imports tensorrt
+
+        embedder = TensorRtEmbedder(bundle, self._engines.plan(bundle, record), record.precision)
+        return self._checked(bundle, embedder, record.precision)
+
+    def _without_engine(self, bundle: Bundle, reason: str) -> None:
+        """ONNX Runtime on the GPU, where it can; else the CPU, as ever."""
+        from edged.embed.onnx import OnnxEmbedder, has_cuda  # noqa: PLC0415 - as in `Assembly.embedder`
+
+        try:
+            if has_cuda():
+                embedder = OnnxEmbedder(bundle, on_gpu=True)
+                self._hand_over(bundle, self._checked(bundle, embedder, "fp16"), reason)  # TF32 is no better than FP16
+                return
+        except EdgedError as error:
+            reason = f"{reason}; {error}"
+        if reason != NO_ENGINE:
+            _log.warning("%s runs on the CPU: %s", bundle.label, reason)
+            self._announce(StatusChange(_DAEMON, "backend", "CPU", f"{bundle.label}: {reason}"))
+        self._reasons[bundle.digest] = reason
+        switch = self._embedders[bundle.digest]
+        self._between_segments(lambda: switch.use(None))
+
+    def _checked(self, bundle: Bundle, embedder: Accelerated, precision: Precision) -> Accelerated:
+        """The embedder, after it gave on a few segments what another CPU embedder gives."""
+        trusted = Assembly(self._assembly.config).embedder(bundle)  # the shared one belongs to the worker
+        segments = [segment for clip in reference_clips(bundle)[:_CHECKED_CLIPS] for segment in clip]
+        try:
+            check_quickly(bundle, segments, trusted, embedder, precision)
+        except BaseException:
+            embedder.close()
+            raise
+        return embedder
+
+    def _hand_over(self, bundle: Bundle, embedder: Accelerated, reason: str) -> None:
+        switch = self._embedders[bundle.digest]
+        self._reasons[bundle.digest] = reason
+        self._latest[bundle.digest] = embedder
+        self._between_segments(lambda: switch.use(embedder))
+        _log.info("%s runs on %s", bundle.label, embedder.provider)
+        self._announce(StatusChange(_DAEMON, "backend", embedder.provider, f"runs {bundle.label}"))
