@@ -11,6 +11,7 @@ worker can embed the segments of all streams in one batch.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from typing import Protocol
 
 import numpy as np
@@ -19,6 +20,7 @@ from edged.accounting import Accounting
 from edged.config import AnomalySettings, KeywordSettings
 from edged.decide.anomaly import AnomalyDecider
 from edged.decide.discount import Excesses, discount
+from edged.decide.near_misses import NearMisses
 from edged.decide.normal import NormalScores
 from edged.decisions import drift_settings, hysteresis_settings
 from edged.embed.bundle import Bundle
@@ -44,9 +46,13 @@ from edged.references.anomaly import AnomalyBank
 from edged.references.finding import Rule, enrolment_threshold
 from edged.references.fitting import advice as fitting_advice
 from edged.references.keyword import KeywordBank
+from edged.references.keyword_limits import Heard, LimitFinder, WordLimit, limits_of
 from edged.references.thresholds import FoundThresholds, ThresholdChoice, threshold_settings
 from edged.score.choices import scoring_text
 from edged.spotting import KeywordSpotter
+
+MOST_GIVEN_UP = 8
+"""Versions of a bank whose last near misses wait to be taken: nobody takes them offline."""
 
 
 class Monitor(Protocol):
@@ -310,7 +316,43 @@ class KeywordMonitor(_FrontHalf):
         self._frames_name = bundle.manifest.representations[0].name
         self._leftover: tuple[Detection, ...] = ()
         self._spotter: KeywordSpotter | None = None
+        self._heard: Heard = {}
+        self._limits: tuple[WordLimit, ...] = ()
+        self._given_up: list[dict[str, NearMisses]] = []
         self.use_bank(bank)
+
+    @property
+    def settings(self) -> KeywordSettings:
+        """In force; for any thread."""
+        return self._settings
+
+    @property
+    def bank(self) -> KeywordBank | None:
+        """The words in use."""
+        return self._spotter.bank if self._spotter else None
+
+    @property
+    def limits(self) -> tuple[WordLimit, ...]:
+        """The limit of each word and where it comes from; for any thread."""
+        return self._limits
+
+    def use_heard(self, heard: Heard) -> None:
+        """Judge by what was near to the words lately, from the next embedding on."""
+        self._heard = heard
+        if self._spotter:
+            self.use_limits(LimitFinder(self._spotter.bank, self._settings, heard).limits(), self._settings)
+
+    def use_limits(self, limits: Sequence[WordLimit], settings: KeywordSettings) -> None:
+        """Take limits and the settings they were found for from the next embedding on, if their words are in use."""
+        self._settings = settings
+        if self._spotter and tuple(one.word for one in limits) == self._spotter.bank.model.words:
+            self._limits = tuple(limits)
+            self._spotter.use_limits(limits_of(limits))
+
+    def take_near_misses(self) -> list[dict[str, NearMisses]]:
+        """What was near to each word (by its identity) since the last time (the thread of the monitor)."""
+        taken, self._given_up = self._given_up, []
+        return [*taken, self._spotter.take_near_misses()] if self._spotter else taken
 
     @property
     def bank_version(self) -> int:
@@ -324,8 +366,11 @@ class KeywordMonitor(_FrontHalf):
             raise StateError(f"{self.stream}: anomaly references cannot serve a keyword monitor")
         if self._spotter:
             self._leftover += self._spotter.finish()
-        decision, settings = self.bundle.manifest.decision, self._settings
-        self._spotter = KeywordSpotter(bank, decision, settings, self._spec, self._all_matches) if bank else None
+            self._given_up = [*self._given_up[-MOST_GIVEN_UP:], self._spotter.take_near_misses()]
+        decision = self.bundle.manifest.decision
+        self._limits = tuple(LimitFinder(bank, self._settings, self._heard).limits()) if bank else ()
+        limits = limits_of(self._limits)
+        self._spotter = KeywordSpotter(bank, decision, limits, self._spec, self._all_matches) if bank else None
         return Outcome()
 
     def accept(self, embedding: Embedding) -> Outcome:

@@ -7,11 +7,11 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from edged.config import KeywordSettings
 from edged.decide.keyword import Candidate, KeywordDecider
+from edged.decide.near_misses import NearMissCollector, NearMisses
 from edged.embed.bundle import Value
 from edged.features.keyword import KeywordSpec
-from edged.flow import Detection, Embedding, Float32Array
+from edged.flow import SAMPLE_RATE_HZ, Detection, Embedding, Float32Array, Float64Array
 from edged.references.keyword import KeywordBank
 from edged.references.templates import early_rows
 from edged.score.dtw import StreamingDtw
@@ -22,21 +22,28 @@ REMEMBERED_ROWS = 1_000
 
 
 class KeywordSpotter:
-    """DTW and decision for one version of the enrolled words; begins anew after every gap."""
+    """DTW and decision for one version of the enrolled words; begins anew after every gap.
+
+    Args:
+        limits: distance of each word at which it counts as found.
+        all_matches: report all up to the bundle's loose distance instead.
+    """
 
     def __init__(
         self,
         bank: KeywordBank,
         decision: Mapping[str, Value],
-        settings: KeywordSettings,
+        limits: Sequence[float] | Float64Array,
         spec: KeywordSpec,
         all_matches: bool,
     ) -> None:
         self.bank = bank
         self._hop_samples = spec.hop_samples
         model = bank.model
+        self._all_matches = all_matches
         loose = np.full(len(model.words), float(decision["loose_distance"]))
-        self._limits = loose if all_matches else model.limits(settings.threshold, settings.thresholds)
+        self._limits = loose if all_matches else np.array(limits, dtype=np.float64)
+        self._near_misses = NearMissCollector(model.word_frames, spec.hop_samples / SAMPLE_RATE_HZ)
         hold = decision["loose_hold_frames" if all_matches else "hold_frames"]
         self._dtw = StreamingDtw(model.templates)
         self._verification = Verification(bank.verifier) if bank.verifier else None
@@ -59,13 +66,30 @@ class KeywordSpotter:
             self._memory.add(frames[:n_valid])
         trace = self._dtw.push(frames[:n_valid])
         self._n_frames = trace.frame + n_valid
-        found = self._decider.push(trace.frame, *self.bank.model.combine(trace))
-        return detections + self._detections(found)
+        distances, starts = self.bank.model.combine(trace)
+        self._near_misses.push(trace.frame, distances, starts)
+        return detections + self._detections(self._decider.push(trace.frame, distances, starts))
+
+    def use_limits(self, limits: Sequence[float] | Float64Array) -> None:
+        """Judge by other limits from the next frame on."""
+        if not self._all_matches:
+            self._limits = np.array(limits, dtype=np.float64)
+            self._decider.use_limits(self._limits)
+
+    def take_near_misses(self) -> dict[str, NearMisses]:
+        """What each word (by its identity) was near to since the last time.
+
+        What is nearer than the bundle's own limit may have been the word, so it counts as a match.
+        """
+        model = self.bank.model
+        taken = self._near_misses.take(np.maximum(self._limits, model.limit))
+        return {model.identity(place): part for place, part in enumerate(taken)}
 
     def finish(self) -> tuple[Detection, ...]:
         """Decide everything that waits, and forget the signal; nothing lasts beyond it."""
         detections = self._detections(self._decider.flush(self._n_frames), self._next_sample)
         self._dtw.reset()
+        self._near_misses.reset()
         self._memory.reset()
         self._n_frames = 0
         return detections

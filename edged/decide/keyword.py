@@ -72,6 +72,10 @@ class KeywordDecider:
         )  # a path is at most two templates long
         self.reset()
 
+    def use_limits(self, limits: Numbers) -> None:
+        """Judge by other limits from the next frame on."""
+        self._limits = np.array(limits, dtype=np.float64)
+
     def reset(self) -> None:
         """Forget the stream; nothing spans a reset."""
         self._before = np.full(len(self._limits), np.inf)  # distances two frames ago, and of the last frame

@@ -26,6 +26,7 @@ MOST_EVENTS = 2_000
 _STEPS_PER_UNIT = 100.0
 
 Basis = Literal["configured", "bundle's own", "bundle's speech", "heard", "not enough data yet"]
+UNKNOWN_RATE = HourlyRate(math.nan, 0.0, math.inf, 0.0)
 Heard = Mapping[str, Sequence[NearMisses]]
 """Identity of a word -> what the stream was near to it."""
 
@@ -60,29 +61,36 @@ class LimitFinder:
     settings: KeywordSettings
     heard: Heard = field(default_factory=dict)
 
-    def all(self) -> list[WordLimit]:
-        """In the order of the model's words."""
-        return [self._of(place) for place in range(len(self.bank.model.words))]
+    def limits(self) -> list[WordLimit]:
+        """In the order of the model's words; their rates are not looked into, which takes some time for many words."""
+        return [self._of(place, with_rate=False) for place in range(len(self.bank.model.words))]
 
-    def _of(self, place: int) -> WordLimit:
+    def all(self) -> list[WordLimit]:
+        """The same with their rates."""
+        return [self._of(place, with_rate=True) for place in range(len(self.bank.model.words))]
+
+    def _of(self, place: int, *, with_rate: bool) -> WordLimit:
         model, settings = self.bank.model, self.settings
         word, confidence = model.words[place], settings.false_alarm_confidence
         bundled = self.bank.near_misses[place : place + 1]
         heard = _newest(self.heard.get(model.identity(place), ()))
         tail = WordTail([*bundled, *heard])
+
+        def rate(limit: float) -> HourlyRate:
+            return tail.rate(limit, confidence) if with_rate else UNKNOWN_RATE
+
         fixed = settings.thresholds.get(word, settings.threshold)
         if fixed is not None:
-            return WordLimit(word, -fixed, "configured", tail.rate(-fixed, confidence))
+            return WordLimit(word, -fixed, "configured", rate(-fixed))
         budget = settings.false_alarms_per_hour
         if budget is None:
-            return WordLimit(word, model.limit, "bundle's own", tail.rate(model.limit, confidence))
+            return WordLimit(word, model.limit, "bundle's own", rate(model.limit))
         needed_h = tail.needed_h(budget)
         if needed_h > 0.0:
-            rate = tail.rate(model.limit, confidence)
-            return WordLimit(word, model.limit, "not enough data yet", rate, needed_h)
+            return WordLimit(word, model.limit, "not enough data yet", rate(model.limit), needed_h)
         limit = _stepped(self._bounded(tail.limit(budget, confidence), WordTail(bundled), budget))
         basis: Basis = "heard" if sum(p.hours for p in heard) > sum(p.hours for p in bundled) else "bundle's speech"
-        return WordLimit(word, limit, basis, tail.rate(limit, confidence))
+        return WordLimit(word, limit, basis, rate(limit))
 
     def _bounded(self, limit: float, bundled: WordTail, budget: float) -> float:
         """Not too far from what the bundle alone would say, if it says anything."""
@@ -95,11 +103,6 @@ class LimitFinder:
 def limits_of(found: Sequence[WordLimit]) -> list[float]:
     """The distances alone."""
     return [one.limit for one in found]
-
-
-def needs_heard(settings: KeywordSettings) -> bool:
-    """Whether what a stream hears says anything for its limits."""
-    return settings.false_alarms_per_hour is not None
 
 
 def _newest(parts: Sequence[NearMisses]) -> list[NearMisses]:
