@@ -23,6 +23,8 @@ bytes; which wheels, the package says itself (/opt/edged/current/share/doc/edged
   --system-site-packages   use the target's Python packages too, such as a Jetson's TensorRT
   --help                   this
 
+DEBFULLNAME and DEBEMAIL say who maintains the package.
+
 Example: deploy/build-deb.sh && sudo apt install ./dist/edged_*.deb
 USAGE
 }
@@ -67,8 +69,9 @@ ln -s /opt/edged/current/bin/edged "$package/usr/bin/edged"
 install -m 644 "$source_tree/deploy/debian/copyright" "$package/usr/share/doc/edged/copyright"
 install -m 644 "$source_tree/deploy/debian/lintian-overrides" "$package/usr/share/lintian/overrides/edged"
 version=${name%-*}-$revision
-printf 'edged (%s) unstable; urgency=medium\n\n  * See /opt/edged/current/share/doc/edged/CHANGELOG.md.\n\n -- edged <edged@localhost>  %s\n' \
-    "$version" "$(LC_ALL=C date --utc --rfc-email --date="@$SOURCE_DATE_EPOCH")" |
+maintainer="${DEBFULLNAME:-edged} <${DEBEMAIL:-root@localhost}>"
+printf 'edged (%s) unstable; urgency=medium\n\n  * See /opt/edged/current/share/doc/edged/CHANGELOG.md.\n\n -- %s  %s\n' \
+    "$version" "$maintainer" "$(LC_ALL=C date --utc --rfc-email --date="@$SOURCE_DATE_EPOCH")" |
     gzip -9n >"$package/usr/share/doc/edged/changelog.Debian.gz"
 
 # -- control files -----------------------------------------------------------------------------------------------------
@@ -79,7 +82,9 @@ for script in preinst postinst prerm postrm; do
 done
 minor=$("$release/bin/python" -c 'import sys; print(sys.version_info.minor)')
 architecture=$(dpkg --print-architecture)
+libc=$(getconf GNU_LIBC_VERSION)
 sed -e "s|@VERSION@|$version|; s|@ARCHITECTURE@|$architecture|; s|@SIZE@|$(du -sk "$package" | cut -f1)|" \
+    -e "s|@MAINTAINER@|$maintainer|; s|@LIBC@|libc6 (>= ${libc#* })|" \
     -e "s|@PYTHON@|python3 (>= 3.$minor~), python3 (<< 3.$((minor + 1))~)|" \
     "$source_tree/deploy/debian/control" >"$package/DEBIAN/control"
 (cd "$package" && find opt usr -type f -print0 | LC_ALL=C sort -z | xargs -0 md5sum) >"$package/DEBIAN/md5sums"

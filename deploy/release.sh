@@ -57,6 +57,8 @@ build_release() { # SOURCE WHEELS STAGE FINAL
     rm -rf "$packages"/{pip,pip-*,setuptools,setuptools-*,pkg_resources,_distutils_hack,distutils-precedence.pth}
     find "$stage/bin" -mindepth 1 ! -name 'python*' -delete
     find "$packages" -name __pycache__ -prune -exec rm -rf {} +
+    # only what is in bin/ is started
+    find "$packages" -type f -perm /111 -exec chmod a-x {} +
     find "$packages" -path '*.dist-info/RECORD' -exec sed -i '/^\.\.\/\.\.\/\.\.\/bin\//d' {} +
     sed -i "/^command = /d; s|$stage|$final|g" "$stage/pyvenv.cfg"
     printf '#!%s/bin/python\nimport sys\n\nfrom edged.cli.main import main\n\nsys.exit(main())\n' "$final" \

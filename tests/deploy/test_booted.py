@@ -15,6 +15,7 @@ from tests.deploy.wheels import (
     NEVER_READY,
     REPOSITORY,
     build_package,
+    other_package,
     other_version,
     wheels_of_this_tree,
 )  # fmt: skip
@@ -91,11 +92,9 @@ def hears_and_scores(machine):
 @pytest.fixture(scope="module")
 def packages(tmp_path_factory, wheels):
     directory = tmp_path_factory.mktemp("packages")
-    versions = {"0.1.1": CRASHES, "0.1.2": ""}
     built = {"now": build_package(wheels, directory / "now")}
-    for version, end in versions.items():
-        other = other_version(wheels, directory / f"wheels-{version}", version, end)
-        built[version] = build_package(other, directory / version)
+    for version, end in {"0.1.1": CRASHES, "0.1.2": ""}.items():
+        built[version] = other_package(built["now"], directory / version, version, end)
     return directory, {name: f"/shared/{directory.name}/{path.parent.name}/{path.name}" for name, path in built.items()}
 
 

@@ -13,7 +13,7 @@ NEVER_READY = '\n\ndef run(*_):\n    print("hangs on purpose", flush=True)\n    
 
 def wheels_of_this_tree(directory):
     """Every wheel of this source, as install.sh takes them from the network."""
-    subprocess.run([REPOSITORY / "deploy/install.sh", "--download", directory], check=True, capture_output=True)
+    done(REPOSITORY / "deploy/install.sh", "--download", directory)
     return directory
 
 
@@ -50,7 +50,35 @@ def _repack(wheel, directory, version, service_end):
 
 
 def build_package(wheels, directory):
-    """A Debian package of these wheels, packed fast; its path."""
-    command = [REPOSITORY / "deploy/build-deb.sh", "--offline", wheels, "--out", directory, "--compression", "none"]
-    subprocess.run(command, check=True, capture_output=True)
+    """The Debian package of these wheels, packed fast; its path."""
+    done(REPOSITORY / "deploy/build-deb.sh", "--offline", wheels, "--out", directory, "--compression", "none")
     return next(directory.glob("edged_*.deb"))
+
+
+def other_package(package, directory, version, service_end=""):
+    """The same package with an edged of another version; its path."""
+    directory.mkdir()
+    tree = directory / "tree"
+    done("dpkg-deb", "--raw-extract", package, tree)
+    release = next((tree / "opt/edged/releases").iterdir())
+    number, digest = release.name.split("-")
+    new = release.rename(release.with_name(f"{version}-{digest}"))
+    for path in (tree / "DEBIAN/postinst", new / "bin/edged", new / "pyvenv.cfg"):
+        path.write_text(path.read_text().replace(release.name, new.name))
+    control = tree / "DEBIAN/control"
+    control.write_text(control.read_text().replace(f"Version: {number}-", f"Version: {version}-"))
+    edged = next(new.glob("lib/python3.*/site-packages/edged"))
+    (edged / "__init__.py").write_text((edged / "__init__.py").read_text().replace(number, version, 1))
+    with (edged / "service.py").open("a") as service:
+        service.write(service_end)
+    done("sh", "-c", 'cd "$1" && find opt usr -type f -print0 | xargs -0 md5sum >DEBIAN/md5sums', "sums", tree)
+    target = directory / f"edged_{version}.deb"
+    done("dpkg-deb", "--root-owner-group", "-Znone", "--build", tree, target)
+    shutil.rmtree(tree)
+    return target
+
+
+def done(*command):
+    """A command that must succeed."""
+    ended = subprocess.run(list(map(str, command)), capture_output=True, text=True, check=False)
+    assert ended.returncode == 0, f"{command}: {ended.stdout}{ended.stderr}"
