@@ -340,12 +340,14 @@ class KeywordMonitor(_FrontHalf):
         """Judge by what was near to the words lately, from the next embedding on."""
         self._heard = heard
         if self._spotter:
-            self.use_limits(LimitFinder(self._spotter.bank, self._settings, heard).limits(), self._settings)
+            self.use_limits(
+                LimitFinder(self._spotter.bank, self._settings, heard).limits(), self._settings, self.bank_version
+            )
 
-    def use_limits(self, limits: Sequence[WordLimit], settings: KeywordSettings) -> None:
-        """Take limits and the settings they were found for from the next embedding on, if their words are in use."""
+    def use_limits(self, limits: Sequence[WordLimit], settings: KeywordSettings, bank_version: int) -> None:
+        """Take limits and the settings they were found for from the next embedding on, if that bank is in use."""
         self._settings = settings
-        if self._spotter and tuple(one.word for one in limits) == self._spotter.bank.model.words:
+        if self._spotter and bank_version == self.bank_version:
             self._limits = tuple(limits)
             self._spotter.use_limits(limits_of(limits))
 

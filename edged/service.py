@@ -33,6 +33,7 @@ from edged.observe.notify import READY, STOPPING, notify
 from edged.pipeline import Monitor, run_once
 from edged.runtime.backends import Backends
 from edged.runtime.clips import ClipSaver
+from edged.runtime.keyword_limits import KeywordLimitKeeper
 from edged.runtime.lock import only_daemon
 from edged.runtime.messages import StatusChange, detection_event, score_event, status_event
 from edged.runtime.plant import build_plant
@@ -138,6 +139,8 @@ class Service:
             started.callback(self._stop_clips)
             self.thresholds.start()
             started.callback(self._stop_thresholds)
+            self.keyword_limits.start()
+            started.callback(self._stop_keyword_limits)
             self.backends.start()
             started.callback(self._stop_backends)
             self.worker.start()
@@ -214,6 +217,10 @@ class Service:
             self._changed, self.metrics.observe,
         )  # fmt: skip
         self.backends = Backends(self._assembly, self._bundles(), self.worker.between_segments, self.announce)
+        self.keyword_limits = KeywordLimitKeeper(
+            config.state_path, self.streams,
+            between_segments=self.worker.between_segments, announce=self.announce, clock=self._clock,
+        )  # fmt: skip
         self.thresholds = ThresholdKeeper(
             config.state_path, self.streams,
             between_segments=self.worker.between_segments, announce=self.announce, clock=self._clock,
@@ -256,6 +263,10 @@ class Service:
     def _stop_clips(self) -> None:
         if not self.clips.stop(self._left_s(0.7)):
             _log.warning("clips that were not saved yet are lost")
+
+    def _stop_keyword_limits(self) -> None:
+        if not self.keyword_limits.stop(self._left_s(0.9)):
+            _log.warning("what came near to words lately could not be stored in time")
 
     def _stop_thresholds(self) -> None:
         if not self.thresholds.stop(self._left_s(0.8)):
@@ -343,10 +354,14 @@ class Service:
             anomaly = settings.monitors.anomaly
             if anomaly and self.thresholds.use_settings(name, anomaly):
                 changed.append(f"{name}/threshold")
+            words = settings.monitors.keyword
+            if words and self.keyword_limits.use_settings(name, words):
+                changed.append(f"{name}/keyword thresholds")
         return changed
 
     def _publish(self, stream: Stream, monitor: Monitor, outcome: Outcome) -> None:
         self.thresholds.heard(stream, monitor, outcome)
+        self.keyword_limits.heard(stream, monitor)
         for scored in outcome.scored:
             event = score_event(scored, monitor, stream.clock, self.boot)
             stream.scores.append(event)
@@ -367,7 +382,11 @@ class Service:
             "uptime_s": (self._clock.monotonic_ns() - self._started_ns) / 1e9,
             "devices": {name: device.status() for name, device in self.devices.items()},
             "streams": {
-                name: {**stream.status(), "threshold": self.thresholds.status(name)}
+                name: {
+                    **stream.status(),
+                    "threshold": self.thresholds.status(name),
+                    "keywords": self.keyword_limits.status(name),
+                }
                 for name, stream in self.streams.items()
             },
             "backends": self.backends.status(),

@@ -45,6 +45,7 @@ COMPOSERS = {
     "edged.frontend",
     "edged.references.anomaly",
     "edged.references.keyword",
+    "edged.references.keyword_fit",
 }
 """The only modules that name more than one stage: listening, and what enrolment keeps of each kind of monitor."""
 

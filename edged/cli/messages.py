@@ -108,7 +108,7 @@ def _columns_and_rows(section: Any) -> tuple[list[str], list[list[object]]]:
 
 
 def threshold_text(facts: dict[str, Any]) -> str:
-    """A threshold, where it comes from, and its false alarms per day.
+    """A threshold, where it comes from, and its false alarms per day, or per hour of a word.
 
     >>> rate = {"budget": 0.5, "expected": 0.12, "low": 0.01, "high": 0.5, "confidence": 0.9}
     >>> facts = {"threshold": 4.312, "basis": "extrapolated", "false_alarms_per_day": rate, "heard_h": 31.4}
@@ -119,7 +119,8 @@ def threshold_text(facts: dict[str, Any]) -> str:
     >>> threshold_text(facts | {"false_alarms_per_day": rate | {"expected": None}, "lost_scores": 30})
     '4.31 extrapolated from 31.4 h, false alarms per day up to 0.5 (90%), 30 scores lost'
     """
-    rate = facts["false_alarms_per_day"]
+    per = "day" if "false_alarms_per_day" in facts else "hour"
+    rate = facts[f"false_alarms_per_{per}"]
     expected, low, high = ("?" if rate[key] is None else f"{rate[key]:.2g}" for key in ("expected", "low", "high"))
     few = rate["expected"] is None and rate["high"] is not None
     needed = f", budget needs {facts['needed_h']:.2g} h more" if facts.get("needed_h") else ""
@@ -127,11 +128,11 @@ def threshold_text(facts: dict[str, Any]) -> str:
     band = f"up to {high} ({confidence})" if few else f"{expected} ({low} to {high}, {confidence})"
     lost = f", {facts['lost_scores']} scores lost" if facts.get("lost_scores") else ""
     start = f"{facts['threshold']:.2f} {facts['basis']} from {facts['heard_h']:.3g} h"
-    return f"{start}, false alarms per day {band}{needed}{lost}"
+    return f"{start}, false alarms per {per} {band}{needed}{lost}"
 
 
 def _short(value: object) -> object:
-    if isinstance(value, dict) and "false_alarms_per_day" in value:
+    if isinstance(value, dict) and {"false_alarms_per_day", "false_alarms_per_hour"} & value.keys():
         return threshold_text(value)
     if isinstance(value, dict):
         return " ".join(f"{key}={_short(inner)}" for key, inner in value.items())
