@@ -26,7 +26,7 @@ class Driver:
 
     def __init__(self, library: ctypes.CDLL | None = None) -> None:
         try:
-            cuda = library or ctypes.CDLL(_LIBRARY)
+            cuda = library or _installed()
             self._begin, self._end = cuda.cuStreamBeginCapture_v2, cuda.cuStreamEndCapture
             self._instantiate, self._launch = cuda.cuGraphInstantiateWithFlags, cuda.cuGraphLaunch
             self._destroy, self._destroy_executable = cuda.cuGraphDestroy, cuda.cuGraphExecDestroy
@@ -76,6 +76,10 @@ class Graph:
     def close(self) -> None:
         """Release it."""
         self._driver.destroy(self._executable)
+
+
+def _installed() -> ctypes.CDLL:
+    return ctypes.CDLL(_LIBRARY)
 
 
 def _check(what: str, result: int) -> None:
