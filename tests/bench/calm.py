@@ -1,6 +1,6 @@
 """How calm the default anomaly monitor is on normal sound, and how surely it still finds clear faults.
 
-    python tests/bench/calm.py [--bundle DIR] [--machines 6] [--minutes 30] [--write]
+    python tests/bench/calm.py [--bundle DIR] [--machines 6] [--minutes 30] [--scoring embedding=lof] [--write]
 
 Synthetic machines that training never saw run for `--minutes` each, a third of them where recorded sounds pass by.
 Clips of 10 s are enrolled, the threshold and the onset rule are the daemon's defaults. Counted are onsets per hour of
@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 import datetime
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -22,6 +23,7 @@ from edged.decide.hysteresis import Hysteresis, HysteresisSettings
 from edged.decide.thresholds import alarm_threshold
 from edged.embed.bundle import Bundle, load_bundle
 from edged.flow import Float32Array, Float64Array
+from edged.score.choices import chosen_specs
 from trainer.data import clips as data
 from trainer.data.machine_synth import PlantMachine, draw_fault, draw_plant, render_clip
 from trainer.evaluate.anomaly import Vectors, fit, model_label, product_vectors, write_between_marks
@@ -42,9 +44,10 @@ def main() -> None:
     parser.add_argument("--bundle", type=Path, default=ROOT / "edged" / "bundles" / "anomaly")
     parser.add_argument("--machines", type=int, default=6)
     parser.add_argument("--minutes", type=int, default=30)
+    parser.add_argument("--scoring", action="append", default=[], help="representation=back end; may be repeated")
     parser.add_argument("--write", action="store_true", help="into trainer/README.md")
     arguments = parser.parse_args()
-    bundle = load_bundle(arguments.bundle)
+    bundle = scored_by(load_bundle(arguments.bundle), dict(one.split("=", 1) for one in arguments.scoring))
     passing = data.esc10_clips(data.data_directory() / "noise" / "esc10", folds="45")
     results = [
         study(item, index, passing if index % 3 == 0 else [], arguments.minutes, bundle)
@@ -54,6 +57,12 @@ def main() -> None:
     print(text)
     if arguments.write:
         write_between_marks(ROOT / "trainer" / "README.md", text, MARKS)
+
+
+def scored_by(bundle: Bundle, scoring: Mapping[str, str]) -> Bundle:
+    """The bundle with other back ends for some representations, as a configuration chooses them."""
+    specs = chosen_specs(bundle.manifest.representations, scoring)
+    return replace(bundle, manifest=bundle.manifest.model_copy(update={"representations": specs}))
 
 
 def study(
