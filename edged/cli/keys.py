@@ -88,7 +88,7 @@ def keys_add(
         print_json(_facts(keyring) | {"name": name, "right": added.client.right, "public": added.public,
                                       "secret_file": secret, "live": is_live})  # fmt: skip
         return
-    note(f"{name} may {'listen and control' if control else 'listen'}{'' if is_live else ', once the daemon runs'}")
+    note(f"{name} may {'listen and control' if control else 'listen'}{_when(is_live)}")
     if added.secret_file is not None:
         note(f"copy {added.secret_file} and {keyring.server_public} to the client, then remove the first one here:")
     print(_snippet(settings, keyring, name))
@@ -126,7 +126,7 @@ def keys_remove(
     if as_json:
         print_json({"name": name, "live": is_live})
     else:
-        print(f"{name} may not connect any more{'' if is_live else ', once the daemon runs'}")
+        print(f"{name} may not connect any more{_when(is_live)}")
 
 
 def keys_show(
@@ -157,7 +157,7 @@ def _keyring(directory: Path | None, config: Path | None, state: Path | None) ->
 
 
 def _reload(settings: Any) -> bool:
-    """Whether a running daemon took the change; one that does not know these keys takes them at its next start."""
+    """Whether a running daemon that uses keys took the change; else it takes it when it is started with them."""
     from edged.cli.gate import daemon_client
 
     client = daemon_client(settings)
@@ -165,7 +165,11 @@ def _reload(settings: Any) -> bool:
         return False
     with client:
         client.call("reload", {})
-    return True
+        return bool(client.call("status", {})["security"]["keys"])
+
+
+def _when(is_live: bool) -> str:
+    return "" if is_live else ", once the daemon runs with these keys"
 
 
 def _facts(keyring: Any) -> dict[str, Any]:

@@ -46,6 +46,7 @@ def read_allow_list(directory: Path) -> Mapping[bytes, Client]:
     rights: tuple[tuple[Right, Path], ...] = (("listen", directory), ("control", directory / CONTROL_DIR_NAME))
     for right, folder in rights:
         for path in _key_files(folder):
+            _check_writers(path, path.stat().st_mode)
             found[read_public(path)] = Client(path.name.removesuffix(PUBLIC_SUFFIX), right, path)
     if len(found) > MAX_CLIENTS:
         raise ConfigError(f"{directory}: more than {MAX_CLIENTS} keys", fix="remove those that are not used")
@@ -70,6 +71,9 @@ def _check_directory(directory: Path) -> None:
         raise ConfigError(reason, fix="`edged keys init` makes it") from error
     if not stat.S_ISDIR(mode):
         raise ConfigError(f"security.allowed_clients: {directory} is no directory", fix="`edged keys init` makes one")
+    _check_writers(directory, mode)
+
+
+def _check_writers(path: Path, mode: int) -> None:
     if mode & stat.S_IWOTH:
-        reason = f"security.allowed_clients: {directory}: anybody may add keys to it"
-        raise ConfigError(reason, fix=f"chmod o-w {directory}")
+        raise ConfigError(f"security.allowed_clients: {path}: anybody may put keys there", fix=f"chmod o-w {path}")

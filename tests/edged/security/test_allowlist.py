@@ -43,6 +43,13 @@ def test_a_list_that_anybody_may_add_to_is_refused(directory):
         read_allow_list(directory)
 
 
+def test_a_key_file_that_anybody_may_change_is_refused(directory):
+    write_public(directory / "panel.key", new_pair().public)
+    (directory / "panel.key").chmod(0o666)
+    with pytest.raises(ConfigError, match=r"chmod o-w .*panel\.key"):
+        read_allow_list(directory)
+
+
 def test_other_files_are_passed_over(directory):
     (directory / "README").write_text("x")
     (directory / ".half.key").write_text("x")
