@@ -9,6 +9,7 @@ import typer
 from edged.errors import EdgedError
 from trainer.commands.align import align
 from trainer.commands.anomaly import anomaly
+from trainer.commands.calibrate import calibrate
 from trainer.commands.check import check
 from trainer.commands.evaluate import evaluate
 from trainer.commands.explain import explain
@@ -30,6 +31,7 @@ app.command()(check)
 app.command()(anomaly)
 app.command()(keyword)
 app.command()(export)
+app.command()(calibrate)
 app.command()(evaluate)
 app.command()(explain)
 app.command()(reproduce)

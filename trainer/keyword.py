@@ -22,11 +22,11 @@ from edged.errors import AudioError, UsageError
 from edged.features.keyword import KeywordSpec
 from trainer.checkpoints import LAST_CHECKPOINT, load_network
 from trainer.data.alignment import align_words
+from trainer.data.background_speech import background_scenes
 from trainer.data.speech_corpus import (
     Material,
     babble_noises,
     machine_noises,
-    ordinary_speech,
     read_material,
     write_shard,
 )
@@ -34,7 +34,7 @@ from trainer.data.speech_crops import diphone_classes, load_shards
 from trainer.data.speech_scene import NoiseRange
 from trainer.files import storage, write_whole
 from trainer.keyword_batches import CropDataset, keyword_loader
-from trainer.keyword_bundle import Decision, embed_signal, write_keyword_bundle
+from trainer.keyword_bundle import GENERAL_DECISION, embed_signal, write_keyword_bundle
 from trainer.keyword_recipe import GeneralRecipe, KeywordTrainingOptions, as_trained
 from trainer.keyword_site import train_site
 from trainer.losses.running_speech import RunningSpeechObjective
@@ -200,7 +200,7 @@ class GeneralRun:
         """Embed ordinary speech, then export."""
         network = self.network.cpu().eval()
         rng = np.random.default_rng((self.options.seed, 11))
-        speech = ordinary_speech(rng, material, self.recipe.background_s)
+        speech = background_scenes(rng, material, self.recipe.background_s)
         background = np.concatenate([embed_signal(network, samples, self.spec) for samples in speech])
         return write_keyword_bundle(
             self.options.out,
@@ -209,7 +209,7 @@ class GeneralRun:
             background,
             bundle_id="keyword-general",
             version=self.options.version,
-            decision=Decision(),
+            decision=GENERAL_DECISION,
             training=training_summary(self.options, material),
             card=self.options.card,
         )

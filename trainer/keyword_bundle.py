@@ -11,11 +11,14 @@ from typing import Any
 import numpy as np
 import onnx
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from edged.embed.bundle import Bundle, Manifest, ModelSpec, RepresentationSpec, TensorSpec, write_bundle
+from edged.embed.packed_rows import pack_rows
 from edged.features.keyword import FRAMES, KeywordFrames, KeywordSpec
 from edged.flow import Float32Array
+from edged.frontend import BACKGROUND, PACKED, PACKED_SCALES
 from trainer.export import OPSET, export_onnx, parity_gate
 from trainer.streaming_form import lift
 
@@ -31,12 +34,20 @@ class Decision:
         loose_distance: up to which all matches are reported on demand.
         hold_frames: how long a match waits for a better overlapping one, live.
         loose_hold_frames: the same when all matches are reported.
+        ordinary_quantile: of the nearest distance in each second of the background: what distances are relative to.
+        own_exponent: how much the distance of a word's own clips to each other counts there.
     """
 
     limit_distance: float = 0.55
     loose_distance: float = 1.0
     hold_frames: int = 8
     loose_hold_frames: int = 62
+    ordinary_quantile: float = 0.5
+    own_exponent: float = 0.0
+
+
+GENERAL_DECISION = Decision(limit_distance=0.77, ordinary_quantile=0.05, own_exponent=0.15)
+"""For words that come later and minutes of background; chosen on telephone sentences and coffee orders."""
 
 
 class UnitRows(nn.Module):
@@ -78,7 +89,8 @@ def write_keyword_bundle(
     """Export, check against torch, and write.
 
     Args:
-        background: float (n_frames, dim), embeddings of ordinary speech for the normalisation of distances.
+        background: float (n_frames, dim), embeddings of ordinary speech: what distances are relative to, and what
+            false alarms are foreseen from.
 
     Raises:
         BundleError: ONNX and torch disagree.
@@ -96,8 +108,16 @@ def write_keyword_bundle(
         manifest = manifest.model_copy(
             update={"training": dict(training), "parity": parity_gate(exported, path, inputs)}
         )
-        calibration = {"background": background.astype(np.float16)}
+        calibration = background_arrays(np.asarray(background, dtype=np.float32))
         return write_bundle(directory, manifest, model=path, calibration=calibration, card=card)
+
+
+def background_arrays(rows: Float32Array) -> dict[str, NDArray[Any]]:
+    """Rows of background, (n_rows, dim), as a bundle holds them: at four bits a value."""
+    if rows.shape[1] % 2:
+        return {BACKGROUND: rows.astype(np.float16)}
+    packed, scales = pack_rows(rows)
+    return {PACKED: packed, PACKED_SCALES: scales}
 
 
 def _manifest(spec: KeywordSpec, dim: int, decision: Decision, bundle_id: str, version: str) -> Manifest:

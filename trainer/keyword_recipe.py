@@ -54,6 +54,7 @@ class GeneralRecipe(_Recipe):
     """
 
     kind: Literal["general"] = "general"
+    background_s: float = Field(default=600.0, gt=1.0)
     width: int = Field(default=256, ge=8)
     shards: int = Field(default=240, ge=1)
     aligned_shards: int = Field(default=60, ge=0)

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from edged.features.keyword import KeywordFrames, KeywordSpec
-from edged.flow import SAMPLE_RATE_HZ, Float32Array
+from edged.flow import Float32Array
 from trainer.data.keywords import WordClip, read_audio, read_indexed_clips, read_speech_commands
 from trainer.data.machine_synth import draw_plant, render_clip
 from trainer.data.speech_scene import (
@@ -128,19 +128,6 @@ def write_shard(path: Path, rng: np.random.Generator, material: Material, spec: 
         np.savez(temporary, **arrays)  # type: ignore[arg-type]
         temporary.replace(path)
     return starts[-1]
-
-
-def ordinary_speech(rng: np.random.Generator, material: Material, duration_s: float) -> list[Float32Array]:
-    """Clean scenes of at least ``duration_s`` in all: what "other speech" is for the normalisation of distances."""
-    scenes: list[Float32Array] = []
-    engines = list(material.engines.values())
-    while sum(map(len, scenes)) < duration_s * SAMPLE_RATE_HZ:
-        if engines and (not material.clips or rng.random() < 0.5):
-            engine = engines[int(rng.integers(len(engines)))]
-            scenes.append(engine(rng, random_sentence(rng, 8)).samples)
-        else:
-            scenes.append(_random_words(rng, material, 8).samples)
-    return scenes
 
 
 def _random_words(rng: np.random.Generator, material: Material, n_words: int) -> Scene:

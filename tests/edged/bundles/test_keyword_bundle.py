@@ -10,6 +10,7 @@ from edged.decide.keyword import KeywordDecider
 from edged.embed.bundle import load_bundle
 from edged.embed.onnx import OnnxEmbedder
 from edged.features.keyword import KeywordSpec
+from edged.frontend import speech_rows
 from edged.pipeline import embed_signal
 from edged.references.templates import template_of_clip
 from edged.score.dtw import StreamingDtw
@@ -60,7 +61,7 @@ def model_of(embed, bundle, pitches=(110.0, 130.0)):
     clips = [stream_of(vowels(WORD, pitch)) for pitch in pitches]
     templates = [template_of_clip("clip", clip, embed(clip), HOP) for clip in clips]
     return KeywordModel.fit(
-        {"word": templates}, bundle.calibration["background"], bundle.manifest.decision["limit_distance"]
+        {"word": templates}, speech_rows(bundle), bundle.manifest.decision["limit_distance"]
     )
 
 
