@@ -51,6 +51,10 @@ class Held:
         """With these added, or taken away where negative."""
         return Held(self.events + n, self.statuses + statuses, self.text_bytes + text_bytes)
 
+    def takes_status(self, allowed: float) -> bool:
+        """Whether a status event goes next, not an alarm."""
+        return self.statuses > allowed or self.statuses == self.events
+
     def exceeds(self, bounds: Bounds) -> bool:
         """Whether something has to go; the last event never does."""
         return self.events > 1 and (self.events > bounds.max_events or self.text_bytes > bounds.max_bytes)
@@ -84,12 +88,13 @@ def remove_old(connection: sqlite3.Connection, now_held: Held, oldest_ns: int, y
 
 def remove_excess(connection: sqlite3.Connection, now_held: Held, bounds: Bounds) -> Held:
     """Remove what is too much, inside the caller's transaction; what is held afterwards."""
+    allowed_statuses = STATUS_SHARE * min(now_held.events, bounds.max_events)
     while now_held.exceeds(bounds):
-        takes_status = now_held.statuses > STATUS_SHARE * now_held.events
+        takes_status = now_held.takes_status(allowed_statuses)
         oldest = _rows(connection, _IS_STATUS if takes_status else f"NOT ({_IS_STATUS})")
         left, doomed = now_held, []
         for row in oldest:
-            if not left.exceeds(bounds) or (takes_status and left.statuses <= STATUS_SHARE * left.events):
+            if not left.exceeds(bounds) or takes_status != left.takes_status(allowed_statuses):
                 break
             doomed.append(row)
             left = left.plus(-1, -int(takes_status), -row[2])
