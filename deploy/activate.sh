@@ -5,6 +5,7 @@ set -euo pipefail
 
 readonly ROOT=/opt/edged
 readonly UNIT=edged.service
+readonly CONFIG=/etc/edged/edged.yaml
 # a release has to be ready within the unit's own TimeoutStartSec, and then to stay up this long
 readonly SETTLE_S=5
 
@@ -49,11 +50,9 @@ switch_to() { # RELEASE UNITS
     systemd-tmpfiles --create "$2/tmpfiles.d/edged.conf"
 }
 
-# Whether what `current` points to runs at all, as the user it will run as.
-can_run() {
-    local as_edged=()
-    [ "$(id -u)" -ne 0 ] || as_edged=(setpriv --reuid=edged --regid=edged --init-groups)
-    "${as_edged[@]}" "$ROOT/current/bin/edged" --version >/dev/null
+# Run what `current` points to as the user it will run as.
+as_edged() {
+    setpriv --reuid=edged --regid=edged --init-groups "$ROOT/current/bin/edged" "$@" >/dev/null
 }
 
 # Restart the service; ready when systemd says so, and still up a little later.
@@ -62,7 +61,8 @@ becomes_ready() {
     since=$(date +%s)
     systemctl reset-failed "$UNIT" 2>/dev/null || true
     if ! systemctl restart "$UNIT"; then
-        journalctl --unit="$UNIT" --since="@$since" --lines=15 --no-pager --output=cat >&2 || true
+        journalctl --sync || true
+        journalctl --unit="$UNIT" --since="@$since" --lines=40 --no-pager --output=cat >&2 || true
         return 1
     fi
     local starts
@@ -85,8 +85,11 @@ go_back() { # RELEASE UNITS WAS_WANTED
         error "$1 is put back, but does not become ready either" "journalctl --unit=$UNIT"
         exit 1
     fi
-    error "the new release did not become ready; $1 is put back$([ "$3" = no ] || printf ' and runs')" \
-        "journalctl --unit=$UNIT tells why"
+    if [ "$3" = yes ]; then
+        error "the new release did not become ready; $1 is put back and runs" "journalctl --unit=$UNIT tells why"
+    else
+        error "$1 is put back; what ran was not restarted"
+    fi
     exit 1
 }
 
@@ -114,9 +117,14 @@ if [ "$before" = "$release" ]; then
 fi
 
 switch_to "$release" "$units"
-if ! can_run; then
+# what runs is not touched before these are sure
+if ! as_edged --version; then
     error "$release does not run on this computer"
-    go_back "$before" "$units" no # what runs was not touched
+    go_back "$before" "$units" no
+fi
+if [ "$wanted" = yes ] && ! as_edged check-config "$CONFIG"; then
+    error "$release cannot use $CONFIG"
+    go_back "$before" "$units" no
 fi
 if ! systemd_runs; then
     say "systemd does not run here: nothing is started"

@@ -71,6 +71,7 @@ build_release() { # SOURCE WHEELS STAGE FINAL
     install -d "$stage/share/doc/edged"
     install -m 644 "$source"/{README.md,CHANGELOG.md,LICENSE} "$source"/deploy/{CONFIG.md,edged.example.yaml} \
         "$stage/share/doc/edged"
+    install -m 644 "$source/deploy/README.md" "$stage/share/doc/edged/SERVICE.md"
     (cd "$wheels" && LC_ALL=C sha256sum ./*.whl) >"$stage/share/doc/edged/WHEELS.sha256"
 }
 

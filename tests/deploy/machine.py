@@ -68,10 +68,19 @@ class Machine:
 
     def run(self, *command, timeout_s=COMMAND_TIMEOUT_S):
         """A command, whatever comes of it."""
-        enter = ["nsenter", "--target", str(self._leader), "--all", "--wd=/", "--", *map(str, command)]
-        return subprocess.run(
-            enter, env=ENVIRONMENT, capture_output=True, text=True, timeout=timeout_s, check=False, cwd="/"
-        )
+        enter = [
+            "nsenter",
+            "--target",
+            str(self._leader),
+            "--all",
+            "--",
+            "sh",
+            "-c",
+            'cd / && exec "$@"',
+            "run",
+            *map(str, command),
+        ]
+        return subprocess.run(enter, env=ENVIRONMENT, capture_output=True, text=True, timeout=timeout_s, check=False)
 
     def call(self, *command):
         """A command that must succeed; what it prints."""
@@ -86,7 +95,7 @@ class Machine:
         return self.call("systemctl", "show", f"--property={name}", "--value", unit)
 
     def journal(self):
-        return self.run("journalctl", "--unit=edged.service", "--output=cat", "--no-pager", "--lines=80").stdout
+        return self.run("journalctl", "--unit=edged.service", "--output=cat", "--no-pager", "--lines=500").stdout
 
     def wait_until(self, condition, timeout_s=60.0):
         """Poll: what systemd does next is told to nobody."""
