@@ -43,7 +43,8 @@ def started_network(start_from: Path, spec: KeywordSpec, frames: Float32Array) -
         BundleError: another network or front end.
     """
     bundle = open_bundle(start_from)
-    if keyword_spec(bundle).model_copy(update={"segment_frames": spec.segment_frames}) != spec:
+    free = {"segment_frames": spec.segment_frames, "level_ahead_frames": spec.level_ahead_frames}
+    if keyword_spec(bundle).model_copy(update=free) != spec:
         raise BundleError(f"{start_from}: its front end is not the trainer's", fix="start from scratch")
     n_crops = max(1, min(len(frames) // CROP_FRAMES, MAX_CROPS))
     crops = np.resize(frames, (n_crops, CROP_FRAMES, frames.shape[1]))

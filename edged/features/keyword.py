@@ -1,6 +1,6 @@
 """The keyword front end: log-mel frames relative to a running level, cut into segments with their context.
 
-    samples -> groups of 4 spectra -> level (looks 6 frames ahead) -> frames -> segments of 4 frames + context
+    samples -> groups of 4 spectra -> level (looks 2 frames ahead) -> frames -> segments of 4 frames + context
 
 Frame ``k`` accounts for samples ``k * hop .. (k + 1) * hop`` after the last reset; its window is centred on them. A
 segment holds the frames around its own that the network needs, so that its output equals that of one pass over the
@@ -40,7 +40,7 @@ class KeywordSpec(FeatureSpec):
     high_pass_hz: float = Field(default=50.0, ge=0, description="bands begin here")
     range_db: float = Field(default=60.0, gt=0, description="what is this far below the level counts as silence")
     level_smooth_frames: int = Field(default=4, gt=0, description="frames over which power is averaged for the level")
-    level_ahead_frames: int = Field(default=6, ge=0, description="frames the level looks ahead")
+    level_ahead_frames: int = Field(default=2, ge=0, description="frames the level looks ahead")
     level_decay_db_per_s: float = Field(default=8.0, gt=0, description="how fast the level forgets loud sound")
     level_floor_db: float = Field(default=-80.0, description="lowest level, dB of full scale")
     segment_frames: int = Field(default=4, gt=0, le=1000, description="frames a segment accounts for")
