@@ -65,11 +65,14 @@ def test_references_travel_through_running_daemons(plant, tmp_path, normal_clips
     plant.enroll("press", normal_clips)
     with plant.daemon() as process, plant.client(process) as client:
         archive = str(tmp_path / "press.bank")
-        assert client.call("references.export", {"stream": "press", "out": archive})["version"] == 1
-        request = {"stream": "saw", "file": archive}
-        assert client.call("references.import", request | {"dry_run": True})["labels"] == {"source": 12}
+        exported = plant.call("references", "export", "--stream", "press", "--out", archive, "--json")
+        assert json.loads(exported)["version"] == 1
+        checked = plant.call("references", "import", archive, "--stream", "saw", "--dry-run", "--json")
+        assert json.loads(checked)["labels"] == {"source": 12}
         assert client.call("status", {})["streams"]["saw"]["banks"] == {"anomaly": 0}
-        assert b"imported, version 1" in plant.run("references", "import", archive, "--stream", "saw").stdout
+        imported = plant.run("references", "import", archive, "--stream", "saw")
+        assert b"imported, version 1" in imported.stdout
+        assert b"edged references remove --stream saw" in imported.stderr
         assert "edged-ed25519:" in plant.call("references", "signer")
         client.call("stop", {})
         assert process.wait(30) == 0
