@@ -30,6 +30,8 @@ OVER_OTHERS = 1.4
 CUT_SHARE, CUT_S = 0.25, 0.06
 """So much of the others' word, and so many seconds, lie beyond an edge that the sound runs into."""
 CUT_OVER_OTHERS = 1.15
+AMID_CUT_SHARE, AMID_CUT_OVER_OTHERS = 0.4, 1.5
+"""The same where most of the others run into that edge too, as words cut out of running speech do."""
 NOISY_DB, NOISY_OVER_OTHERS = 8.0, 1.25
 DROWNED_DB = 4.5
 SAME_RECORDING = 0.02
@@ -44,12 +46,14 @@ class _Siblings:
         hears: how far its own template is from the others, (n,).
         onto: own templates in all siblings' sounds, the new ones first.
         spans: first row of the word and one past its last in each of those sounds.
+        amid: of the new clips, whether sound runs into the beginning, and into the end.
     """
 
     heard: Float64Array
     hears: Float64Array
     onto: Nearness
     spans: Sequence[tuple[int, int]]
+    amid: Sequence[tuple[bool, bool]]
 
     def ratio(self, values: Float64Array, clip: int) -> float | None:
         """A clip's value over the median of the other new ones; None where there are too few to compare it with."""
@@ -95,7 +99,8 @@ def _siblings(
     onto = new.nearness([*(clip.rows for clip in clips), *own])
     heard = left_out(onto_clips.distances[: n_clips + len(own)], n_clips)
     hears = left_out(onto.distances.T, n_clips)
-    return _Siblings(heard, hears, onto, [*(clip.span for clip in clips), *((0, len(rows)) for rows in own)])
+    spans = [*(clip.span for clip in clips), *((0, len(rows)) for rows in own)]
+    return _Siblings(heard, hears, onto, spans, [(clip.sound.begins_amid, clip.sound.ends_amid) for clip in clips])
 
 
 def _judged(number: int, clip: SpokenClip, siblings: _Siblings) -> JudgedClip:
@@ -144,21 +149,27 @@ def _cut(number: int, clip: SpokenClip, siblings: _Siblings) -> str:
     before = siblings.onto.starts[number, others] - spans[:, 0]
     after = spans[:, 1] - 1 - siblings.onto.ends[number, others]
     ratio = siblings.ratio(siblings.heard, number)
-    if ratio is not None and ratio < CUT_OVER_OTHERS:
-        return ""
-    edges = (("beginning", "begin", "earlier", before, clip.sound.begins_amid),
-             ("end", "go on", "longer", after, clip.sound.ends_amid))  # fmt: skip
-    for edge, they_do, how, missing, is_amid in edges:
+    edges = (("beginning", "begin", "earlier", before, 0), ("end", "go on", "longer", after, 1))
+    for edge, they_do, how, missing, side in edges:
+        if not siblings.amid[number][side]:
+            continue
+        share, over_others = _cut_limits([one[side] for k, one in enumerate(siblings.amid) if k != number])
         missing_s = float(np.median(missing)) * clip.hop_samples / SAMPLE_RATE_HZ
-        if is_amid and missing_s >= CUT_S and float(np.median(missing / lengths)) >= CUT_SHARE:
+        is_missed = ratio is None or ratio >= over_others
+        if is_missed and missing_s >= CUT_S and float(np.median(missing / lengths)) >= share:
             return f"its {edge} is cut off: the other clips {they_do} {missing_s:.2f} s {how}"
     return ""
 
 
+def _cut_limits(others_are_amid: Sequence[bool]) -> tuple[float, float]:
+    if 2 * sum(others_are_amid) > len(others_are_amid):
+        return AMID_CUT_SHARE, AMID_CUT_OVER_OTHERS
+    return CUT_SHARE, CUT_OVER_OTHERS
+
+
 def _is_noisy(number: int, clip: SpokenClip, siblings: _Siblings) -> bool:
     range_db, ratio = clip.sound.range_db, siblings.ratio(siblings.heard, number)
-    is_worse = ratio is not None and ratio > NOISY_OVER_OTHERS
-    return range_db < DROWNED_DB or (range_db < NOISY_DB and is_worse)
+    return range_db < DROWNED_DB if ratio is None else range_db < NOISY_DB and ratio > NOISY_OVER_OTHERS
 
 
 def _same_recordings(clips: Sequence[SpokenClip], siblings: _Siblings) -> list[str]:
