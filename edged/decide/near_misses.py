@@ -18,8 +18,8 @@ from numpy.typing import NDArray
 from edged.flow import Float64Array
 
 KEPT_EVENTS = 48
-FARTHEST = 1.0
-"""Distance beyond which nothing counts as an event: ordinary speech lies there."""
+FARTHEST = 1.3
+"""Distance beyond which nothing counts as an event: ordinary speech lies between 1 and there."""
 SAME_EVENT_SHARE = 0.6
 """Minima nearer to each other than this share of the word are one event, as they would be rivals as matches."""
 

@@ -23,6 +23,8 @@ from edged.references.keyword import KeywordBank
 MOST_MOVED = 1.25
 MOST_EVENTS = 2_000
 """Of what was heard, the newest: a tail needs no more, and its memory is bounded."""
+LOOSEST = 1.0
+"""A word that ordinary speech is as near to is found everywhere, whatever the budget."""
 _STEPS_PER_UNIT = 100.0
 
 Basis = Literal["configured", "bundle's own", "bundle's speech", "heard", "not enough data yet"]
@@ -88,7 +90,8 @@ class LimitFinder:
         needed_h = tail.needed_h(budget)
         if needed_h > 0.0:
             return WordLimit(word, model.limit, "not enough data yet", rate(model.limit), needed_h)
-        limit = _stepped(self._bounded(tail.limit(budget, confidence), WordTail(bundled), budget))
+        wanted = self._bounded(tail.limit(budget, confidence), WordTail(bundled), budget)
+        limit = _stepped(min(wanted, LOOSEST))
         basis: Basis = "heard" if sum(p.hours for p in heard) > sum(p.hours for p in bundled) else "bundle's speech"
         return WordLimit(word, limit, basis, rate(limit))
 

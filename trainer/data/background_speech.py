@@ -1,7 +1,7 @@
 """Speech and noise that holds no word anybody enrols, for the budget of false alarms of the general keyword bundle.
 
-Words are what is enrolled, so no recorded word is left whole: halves of different words are joined, in the same voice
-where there is one. Synthetic sentences are of invented words. What comes near an enrolled word is none of it.
+Words are what is enrolled, so no recorded word is left whole: halves of different words are joined, whoever speaks
+them. Synthetic sentences are of invented words. What comes near an enrolled word is none of it.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from edged.errors import AudioError
 from edged.features.activity import sound_span
 from edged.flow import SAMPLE_RATE_HZ, Float32Array
 from trainer.augment.channel import telephone
@@ -24,6 +25,7 @@ NOISE_S = 6.0
 NOISE_SHARE, RECORDED_SHARE = 0.1, 0.5
 TELEPHONE_SHARE, ROOM_SHARE, NOISY_SHARE = 0.3, 0.3, 0.35
 SNR_DB = (5.0, 25.0)
+MOST_SILENT = 100
 LEVEL = 0.05
 
 
@@ -32,10 +34,18 @@ def background_scenes(rng: np.random.Generator, material: Material, duration_s: 
 
     Args:
         material: at least a synthesiser or recorded words.
+
+    Raises:
+        AudioError: nothing is heard in the recordings.
     """
     scenes: list[Float32Array] = []
+    n_silent = 0
     while sum(map(len, scenes)) < duration_s * SAMPLE_RATE_HZ:
-        scenes.append(_scene(rng, material))
+        scene = _scene(rng, material)
+        n_silent = 0 if len(scene) else n_silent + 1
+        if n_silent > MOST_SILENT:
+            raise AudioError("nothing is heard in the recorded words", fix="check the folder of recordings")
+        scenes += [scene] if len(scene) else []
     return scenes
 
 
@@ -51,7 +61,7 @@ def _scene(rng: np.random.Generator, material: Material) -> Float32Array:
 
 
 def _halves_of_words(rng: np.random.Generator, material: Material, n_halves: int) -> Float32Array:
-    """First and second halves of recorded words in turn, all of one language's voices mixed."""
+    """First and second halves of recorded words in turn."""
     words = sorted(material.clips)
     halves = []
     for index in range(n_halves):
@@ -72,6 +82,8 @@ def _half(clip: WordClip, *, second: bool) -> WordClip | None:
 
 def _heard(rng: np.random.Generator, speech: Float32Array, material: Material) -> Float32Array:
     """In a room, in noise, over a telephone, or as it is."""
+    if not len(speech):
+        return speech
     if rng.random() < ROOM_SHARE:
         speech = in_random_room(rng, speech)
     if material.noises and rng.random() < NOISY_SHARE:
