@@ -23,6 +23,7 @@ from pathlib import Path
 
 from edged.clock import NS_PER_S
 from edged.errors import StateError
+from edged.events.overflow import MARK_NAME
 from edged.files import sync_directory
 from edged.state import BUSY_TIMEOUT_S, DATABASE_NAME, is_damage
 
@@ -91,6 +92,8 @@ def _free_name(path: Path) -> Path:
 
 
 def _is_sound(path: Path) -> bool:
+    if path.stat().st_size == 0:  # to SQLite a new database; to us one that was lost, where a daemon has run before
+        return not path.with_name(MARK_NAME).exists()
     try:
         with closing(sqlite3.connect(path, timeout=BUSY_TIMEOUT_S)) as connection:
             return bool(connection.execute("PRAGMA quick_check(1)").fetchone() == ("ok",))
@@ -111,6 +114,7 @@ def _salvaged(path: Path, ready: Path, moved_to: Path) -> Salvage:
             closing(sqlite3.connect(unfinished, isolation_level=None)) as new,
             closing(sqlite3.connect(path, timeout=BUSY_TIMEOUT_S)) as old,
         ):
+            old.execute("PRAGMA writable_schema=ON")  # reads on where the file is shorter than it says
             new.execute("BEGIN")
             for table in _tables(old, new, found):
                 found.kept[table] = _copy(old, new, table, found.lost)
@@ -131,11 +135,11 @@ def _tables(old: sqlite3.Connection, new: sqlite3.Connection, found: Salvage) ->
     try:
         known = sorted(old.execute(sql).fetchall(), reverse=True)  # tables before their indices
     except (sqlite3.Error, ValueError) as error:
-        found.lost.append(
-            f"nothing can be read, ALL references are lost ({error}): restore {DATABASE_NAME} from a backup"
-        )
+        found.lost.append(f"nothing can be read ({error})")
+        known = []
+    if not known:
+        found.lost.append(f"ALL references are lost: restore {DATABASE_NAME} from a backup, or enrol again")
         found.is_total = True
-        return []
     for _, name, statement in known:
         try:
             new.execute(statement)

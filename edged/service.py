@@ -9,7 +9,7 @@ import signal
 import threading
 import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from functools import partial
 from types import FrameType
@@ -22,9 +22,9 @@ from edged.assembly import Assembly
 from edged.capture.lifecycle import CaptureState
 from edged.clock import Clock, SystemClock
 from edged.config import Config
-from edged.control.server import ControlServer
+from edged.control.server import ControlServer, Verb
 from edged.embed.bundle import Bundle
-from edged.errors import ConfigError, EdgedError, StateError
+from edged.errors import ConfigError, DamagedError, EdgedError, StateError
 from edged.events.publisher import Publisher
 from edged.flow import Outcome
 from edged.observe.logs import set_up_logging
@@ -231,8 +231,24 @@ class Service:
             take_settings=self._take_settings, waiting=self.publisher.waiting,
         )  # fmt: skip
         self.control = ControlServer(
-            guard, config.control_endpoint, config.control, quick=self._verbs.quick, long=self._verbs.long
-        )
+            guard, config.control_endpoint, config.control,
+            quick=self._watched(self._verbs.quick), long=self._watched(self._verbs.long),
+        )  # fmt: skip
+
+    def _watched(self, verbs: Mapping[str, Verb]) -> dict[str, Verb]:
+        """Verbs that make the daemon begin anew where they find the state database damaged."""
+
+        def watched(verb: Verb) -> Verb:
+            def answer(args: dict[str, Any]) -> dict[str, Any]:
+                try:
+                    return verb(args)
+                except DamagedError:
+                    self._commands.put("restart")
+                    raise
+
+            return answer
+
+        return {name: watched(verb) for name, verb in verbs.items()}
 
     # -- stopping ------------------------------------------------------------------------------------------------------
 
