@@ -20,7 +20,8 @@ def run(config: ConfigOption = None, state: StateOption = None) -> None:
     """Run the daemon in the foreground (systemd: Type=notify). SIGTERM and Ctrl-C stop it with nothing lost.
 
     SIGHUP (`edged reload`) takes over banks and the thresholds of a changed configuration: threshold, threshold_method,
-    false_alarms_per_day, false_alarm_confidence. Whatever else has changed needs a restart.
+    false_alarms_per_day, false_alarm_confidence; of keywords threshold, thresholds, false_alarms_per_hour and its
+    confidence. Whatever else has changed needs a restart.
 
     Example: edged run --config /etc/edged/edged.yaml
     """
