@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -26,7 +26,9 @@ def compile_engines(
         list[str] | None,
         typer.Argument(help="Directories of bundles, `anomaly` or `keyword`; without any, those the streams use."),
     ] = None,
-    precision: Annotated[str, typer.Option("--precision", help="fp32, fp16 or int8")] = "fp16",
+    precision: Annotated[
+        str, typer.Option("--precision", help="fp32, fp16 or int8; auto: fp16, or fp32 where that cannot be built")
+    ] = "auto",
     max_batch: Annotated[int, typer.Option("--max-batch", min=1, max=256, help="Most segments at once")] = 32,
     workspace: Annotated[int, typer.Option("--workspace", min=16, max=65536, help="Memory to build in, MiB")] = 512,
     effort: Annotated[int, typer.Option("--effort", min=0, max=5, help="0 builds quickly, 5 makes it run quickly")] = 3,
@@ -51,15 +53,16 @@ def compile_engines(
         edged compile /srv/bundles/press --max-batch 64 --json
     """
     from edged.assembly import Assembly, open_bundle
-    from edged.compile.engines import PRECISIONS
+    from edged.compile.engines import PRECISIONS, Precision
     from edged.compile.hardware import this_hardware
     from edged.compile.run import Wish, compile_bundle
     from edged.configfile import load_config
     from edged.errors import AcceleratorError, UsageError
 
-    chosen = next((known for known in PRECISIONS if known == precision), None)
+    choices: tuple[Precision | Literal["auto"], ...] = ("auto", *PRECISIONS)
+    chosen = next((known for known in choices if known == precision), None)
     if chosen is None:
-        raise UsageError(f"--precision: '{precision}'", fix=f"choose one of {', '.join(PRECISIONS)}")
+        raise UsageError(f"--precision: '{precision}'", fix=f"choose one of auto, {', '.join(PRECISIONS)}")
     settings = load_config(config, state)
     assembly = Assembly(settings)
     wanted = [open_bundle(name) for name in bundles or []] or _configured(assembly, settings)

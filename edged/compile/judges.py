@@ -10,7 +10,7 @@ import numpy as np
 
 from edged.assembly import Assembly, MonitorName
 from edged.compile.parity import Judge
-from edged.compile.reference import reference_signals
+from edged.compile.reference import N_SOUND, reference_signals
 from edged.config import AnomalySettings, KeywordSettings
 from edged.demo.speech import ENROLMENT_CLIPS, spoken_clip
 from edged.embed.bundle import Bundle
@@ -59,9 +59,9 @@ def probe_judge(bundle: Bundle, embedder: Embedder, clips: Sequence[Sequence[Emb
 
 
 def _machine_bank(bundle: Bundle, clips: Sequence[Sequence[Embedding]]) -> anomaly.AnomalyBank:
-    """Every other clip enrolled."""
+    """The pump's sound clips enrolled."""
     named = []
-    for samples, embeddings in list(zip(reference_signals(bundle), clips, strict=True))[::2]:
+    for samples, embeddings in list(zip(reference_signals(bundle), clips, strict=True))[:N_SOUND]:
         digest = hashlib.sha256(samples.tobytes()).hexdigest()
         named.append((Clip(_PROBE, digest, len(samples), partial(np.copy, samples)), embeddings))
     return anomaly.extended_bank(bundle, None, named, "source")

@@ -24,6 +24,7 @@ from edged.flow import SAMPLE_RATE_HZ, Detection, Embedding, Float64Array, Segme
 from edged.pipeline import Monitor
 
 LEAST_COSINE: Mapping[Precision, float] = {"fp32": 0.99999, "fp16": 0.999, "int8": 0.99}
+MOST_RELATIVE_ERROR: Mapping[Precision, float] = {"fp32": 1e-3, "fp16": 1e-2, "int8": 0.25}
 LEAST_AGREEMENT = 0.995
 MOST_SCORE_DIFFERENCE = 0.05
 """Of the distance between a typical score and the threshold: what enrolling once more would change as well."""
@@ -92,6 +93,9 @@ class Parity:
         found = []
         if not self.least_cosine >= LEAST_COSINE[self.precision]:
             found.append(f"embeddings differ: cosine {self.least_cosine:.5f}, not {LEAST_COSINE[self.precision]}")
+        if not self.relative_error <= MOST_RELATIVE_ERROR[self.precision]:
+            allowed = MOST_RELATIVE_ERROR[self.precision]
+            found.append(f"embeddings differ by {self.relative_error:.2g} of the largest value, not {allowed}")
         found += [
             f"{v.label}: scores differ by {v.score_difference:.3f}, {v.agreement:.1%} of the decisions and "
             f"{v.stored_agreement:.1%} of the stored ones hold"

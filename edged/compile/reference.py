@@ -16,7 +16,8 @@ from edged.frontend import front_end
 
 REFERENCE_AUDIO = "reference_audio"
 _SEED = 20
-_CLIP_S = 12.0
+_CLIP_S = 10.0
+N_SOUND = 8
 _WORDS = ("attention-1", "conveyor-1", "forklift-1", "maintenance-1", "maintenance-2", "ventilation-1", "warehouse-1")
 _PAUSE_S = 0.4
 _MOST_STORED = 64
@@ -37,25 +38,30 @@ def reference_clips(bundle: Bundle) -> list[list[Segment]]:
     return clips
 
 
-def machine_signals(n_each: int = 4) -> list[Float32Array]:
-    """Pumps and presses, sound and broken, quiet and loud, and what is no machine at all."""
+def machine_signals() -> list[Float32Array]:
+    """A pump at several loads and levels (the first N_SOUND), the same one broken, a press, and what is no machine."""
     rng = np.random.default_rng(_SEED)
     n_samples = int(_CLIP_S * SAMPLE_RATE_HZ)
-    clips: list[Float32Array | Float64Array] = []
-    for number in range(n_each):
-        for kind in (Pump, Press):
-            load = np.full(n_samples, rng.uniform(), np.float32)
-            fault = np.full(n_samples, number % 2 * rng.uniform(0.3, 1.0), np.float32)
-            clips.append(kind.drawn(rng).sound(load, fault, rng))
+    pump, press = Pump.drawn(rng), Press.drawn(rng)
     time_s = np.arange(n_samples) / SAMPLE_RATE_HZ
+    clips: list[Float32Array | Float64Array] = [_running(pump, 0.0, rng) for _ in range(N_SOUND)]
+    clips += [_running(pump, fault, rng) for fault in (0.2, 0.4, 0.7, 1.0)]
+    clips += [_running(press, fault, rng) for fault in (0.0, 0.7)]
     clips.append(rng.standard_normal(n_samples))
     clips.append(np.sin(2 * np.pi * 997.0 * time_s) + 1e-3 * rng.standard_normal(n_samples))
     clips.append(np.where(np.arange(n_samples) % 8000 < 40, 1.0, 1e-4) * rng.standard_normal(n_samples))
-    levels = 10.0 ** rng.uniform(-3.0, -0.8, len(clips))
+    levels = 10.0 ** rng.uniform(-2.5, -0.8, len(clips))
     return [
         np.asarray(clip * (level / np.sqrt(np.mean(np.square(clip)))), np.float32)
         for clip, level in zip(clips, levels, strict=True)
     ]
+
+
+def _running(machine: Pump | Press, fault: float, rng: np.random.Generator) -> Float32Array:
+    """A machine at a load of its own."""
+    n_samples = int(_CLIP_S * SAMPLE_RATE_HZ)
+    load = np.full(n_samples, rng.uniform(0.3, 0.7), np.float32)
+    return machine.sound(load, np.full(n_samples, fault, np.float32), rng)
 
 
 def spoken_signal() -> Float32Array:

@@ -35,12 +35,13 @@ class Wish:
     """How an engine is to be built.
 
     Attributes:
+        precision: ``auto``: FP16, or FP32 where this TensorRT cannot make FP16 of the bundle.
         force: even if there is an equal one.
         max_batch: most segments at once; `best_batch` is what it is tuned for.
         optimisation_level: of the builder, 0 (quick build) to 5 (quick engine).
     """
 
-    precision: Precision = "fp16"
+    precision: Precision | Literal["auto"] = "auto"
     force: bool = False
     max_batch: int = 32
     best_batch: int = 4
@@ -82,15 +83,15 @@ def compile_bundle(bundle: Bundle, wish: Wish, assembly: Assembly, say: Say = la
         return Compiled(bundle.label, "nothing to do")
     hardware = this_hardware()
     order, source = _order(bundle, wish)
-    wanted = _record(bundle, wish, order, source, hardware)
+    wanted = _record(bundle, order, source, hardware)
     engines = EngineStore(assembly.config.state_path)
     if not wish.force and (installed := _equal(engines, bundle, wanted)):
         return Compiled(bundle.label, "up to date", installed)
     started_s = time.monotonic()
-    say(f"{bundle.label}: building {wish.precision} for {hardware.device} (minutes, the first time)")
+    say(f"{bundle.label}: building {order.precision} for {hardware.device} (minutes, the first time)")
     plan = _built(order, engines, hardware, say)
     say(f"{bundle.label}: comparing it with ONNX Runtime")
-    parity = _parity(bundle, plan, wish.precision, assembly)
+    parity = _parity(bundle, plan, order.precision, assembly)
     if parity.failures:
         fix = "try another --precision; the daemon goes on with what it has"
         raise AcceleratorError(f"{bundle.label}: engine refused: {'; '.join(parity.failures)}", fix=fix)
@@ -114,18 +115,27 @@ def _equal(engines: EngineStore, bundle: Bundle, wanted: EngineRecord) -> Engine
 
 def _order(bundle: Bundle, wish: Wish) -> tuple[Order, str]:
     """What the builder gets, and the sha256 of the file it is made of."""
+    if wish.precision != "auto":
+        return _order_of(bundle, wish, wish.precision)
+    try:
+        return _order_of(bundle, wish, "fp16")
+    except AcceleratorError:
+        return _order_of(bundle, wish, "fp32")
+
+
+def _order_of(bundle: Bundle, wish: Wish, precision: Precision) -> tuple[Order, str]:
     from edged.compile.builder import Order, typing_of  # noqa: PLC0415 - imports tensorrt
 
     assert bundle.manifest.model is not None  # noqa: S101 - the caller looked
-    own = bundle.typed_model_path(wish.precision)
-    typing = typing_of(wish.precision, has_types=own is not None)
-    if typing == "weak" and wish.precision == "fp16":  # the builder itself chooses where 16 bits do no harm
+    own = bundle.typed_model_path(precision)
+    typing = typing_of(precision, has_types=own is not None)
+    if typing == "weak" and precision == "fp16":  # the builder itself chooses where 16 bits do no harm
         own = None
     path = own or bundle.model_path
     assert path is not None  # noqa: S101 - a manifest with a model has its file
-    needs_calibration = wish.precision == "int8" and own is None
+    needs_calibration = precision == "int8" and own is None
     order = Order(
-        path.read_bytes(), own is not None, bundle.manifest.model, wish.precision, typing, wish.profile,
+        path.read_bytes(), own is not None, bundle.manifest.model, precision, typing, wish.profile,
         wish.workspace_mib, wish.optimisation_level, _calibration(bundle) if needs_calibration else {},
     )  # fmt: skip
     return order, file_sha256(path)
@@ -138,14 +148,14 @@ def _calibration(bundle: Bundle) -> dict[str, Float32Array]:
     return {spec.name: np.stack([one[spec.name] for one in features]) for spec in inputs}
 
 
-def _record(bundle: Bundle, wish: Wish, order: Order, source: str, hardware: Hardware) -> EngineRecord:
+def _record(bundle: Bundle, order: Order, source: str, hardware: Hardware) -> EngineRecord:
     return EngineRecord(
         network=bundle.vectors_digest,
         source=source,
-        precision=wish.precision,
+        precision=order.precision,
         typing=order.typing,
-        profile=wish.profile,
-        settings={"workspace_mib": wish.workspace_mib, "optimisation_level": wish.optimisation_level},
+        profile=order.profile,
+        settings={"workspace_mib": order.workspace_mib, "optimisation_level": order.optimisation_level},
         hardware=hardware,
     )
 

@@ -100,7 +100,10 @@ class TensorRtEmbedder:
             raise
 
     def _open(self, plan: bytes) -> None:
-        self._runtime = trt.Runtime(messages)
+        try:
+            self._runtime = trt.Runtime(messages)
+        except TypeError as error:  # its constructor gives nothing where the driver is missing
+            raise AcceleratorError(f"TensorRT does not start: {_said()}", fix="is there a GPU?") from error
         self._engine = self._runtime.deserialize_cuda_engine(plan)
         if self._engine is None:
             raise AcceleratorError(f"the engine cannot be read: {_said()}", fix=_REBUILD)
@@ -261,5 +264,5 @@ def _explained() -> Iterator[None]:
     """What pycuda and TensorRT raise becomes an error an operator can read."""
     try:
         yield
-    except (CudaError, RuntimeError, TypeError, MemoryError) as error:  # TypeError: no runtime without a driver
+    except (CudaError, RuntimeError, TypeError, MemoryError) as error:
         raise AcceleratorError(f"TensorRT: {error}; {_said()}", fix=_REBUILD) from error

@@ -10,6 +10,7 @@ import functools
 import inspect
 import json
 import types
+import weakref
 from pathlib import Path
 
 import numpy as np
@@ -356,7 +357,7 @@ def runtime_classes(trt, gpu):
             stream = gpu.streams[stream_handle]
             assert not (self._is_fresh and stream.capturing is not None), "the first run must not be captured"
             self._is_fresh = False
-            gpu.enqueue(stream_handle, functools.partial(self._run, dict(self._shapes), dict(self._addresses)))
+            gpu.enqueue(stream_handle, _bound(weakref.ref(self), dict(self._shapes), dict(self._addresses)))
             return True
 
         def _run(self, shapes, addresses):
@@ -367,6 +368,16 @@ def runtime_classes(trt, gpu):
                 gpu.write(addresses[name], value * faults.factor + noise)
 
     return [Runtime, ICudaEngine, IExecutionContext]
+
+
+def _bound(context, shapes, addresses):
+    """A run, which needs its context still to be there."""
+
+    def run():
+        assert context() is not None, "the execution context was released before its work was done"
+        context()._run(shapes, addresses)
+
+    return run
 
 
 def _calibrate(calibrator, network, gpu):
