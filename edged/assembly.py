@@ -8,13 +8,13 @@ from pathlib import Path
 from typing import Literal
 
 from edged.config import AnomalySettings, Config, KeywordSettings, Scoring
-from edged.decide.near_misses import NearMisses
 from edged.embed.bundle import Bundle, load_bundle
 from edged.embed.protocol import Embedder
 from edged.errors import ConfigError, StateError, UsageError
 from edged.pipeline import AnomalyMonitor, KeywordMonitor, Monitor
 from edged.references import anomaly, keyword
 from edged.references.keyword_history import NearMissHistory
+from edged.references.keyword_limits import Heard
 from edged.references.store import BankStore
 from edged.references.thresholds import FoundThresholds, ThresholdStore
 
@@ -147,7 +147,7 @@ class Assembly:
         if isinstance(built, KeywordMonitor) and built.settings.false_alarms_per_hour is not None and built.bank:
             built.use_heard(self.heard_by(stream, built.bank))
 
-    def heard_by(self, stream: str, bank: keyword.KeywordBank) -> dict[str, list[NearMisses]]:
+    def heard_by(self, stream: str, bank: keyword.KeywordBank) -> Heard:
         """What came near to each word (by its identity) on a stream; nothing where that cannot be read."""
         words = [bank.model.identity(place) for place in range(len(bank.model.words))]
         with NearMissHistory(self.config.state_path) as history:
