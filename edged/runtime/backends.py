@@ -95,7 +95,7 @@ class Backends:
         self._between_segments, self._announce = between_segments, announce
         self._bundles = {bundle.digest: bundle for bundle in bundles}
         self._embedders = {digest: SwitchingEmbedder(assembly.embedder(b)) for digest, b in self._bundles.items()}
-        self._seen: dict[str, object] = {}
+        self._seen: dict[str, str] = {}
         self._reasons: dict[str, str] = {}
         self._latest: dict[str, Accelerated] = {}
         self._stopping = threading.Event()
@@ -143,11 +143,7 @@ class Backends:
 
     def _look(self, bundle: Bundle) -> None:
         """Take an engine that has appeared or changed; each is tried once."""
-        try:
-            record: EngineRecord | None = self._engines.record(bundle)
-            seen: object = record.plan_sha256 if record else None
-        except AcceleratorError as error:
-            record, seen = None, str(error)
+        record, seen = self._found(bundle)
         if bundle.digest in self._seen and self._seen[bundle.digest] == seen:
             return
         self._seen[bundle.digest] = seen
@@ -161,7 +157,16 @@ class Backends:
         except Exception as error:  # noqa: BLE001 - foreign libraries raise what they like; monitoring goes on
             _log.exception("the engine of %s cannot be used", bundle.label)
             reason = f"{type(error).__name__}: {error}"
-        self._without_engine(bundle, str(reason))
+        if self._found(bundle)[1] == seen:  # else it was replaced meanwhile: the next look takes what is there now
+            self._without_engine(bundle, reason)
+
+    def _found(self, bundle: Bundle) -> tuple[EngineRecord | None, str]:
+        """The installed engine, and what tells it from others: the plan's digest, or what is wrong with the record."""
+        try:
+            record = self._engines.record(bundle)
+            return record, record.plan_sha256 if record else ""
+        except AcceleratorError as error:
+            return None, str(error)
 
     def _engine(self, bundle: Bundle, record: EngineRecord) -> Accelerated:
         """The engine of a record, if it is for this computer and gives what it should."""
@@ -203,9 +208,12 @@ class Backends:
         return embedder
 
     def _hand_over(self, bundle: Bundle, embedder: Accelerated, reason: str) -> None:
-        switch = self._embedders[bundle.digest]
         self._reasons[bundle.digest] = reason
         self._latest[bundle.digest] = embedder
-        self._between_segments(lambda: switch.use(embedder))
+        self._between_segments(lambda: self._switch(bundle, embedder))
+
+    def _switch(self, bundle: Bundle, embedder: Accelerated) -> None:
+        """Worker's thread."""
+        self._embedders[bundle.digest].use(embedder)
         _log.info("%s runs on %s", bundle.label, embedder.provider)
         self._announce(StatusChange(_DAEMON, "backend", embedder.provider, f"runs {bundle.label}"))

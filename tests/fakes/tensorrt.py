@@ -17,7 +17,7 @@ import numpy as np
 import onnxruntime as ort
 
 TABLES = json.loads((Path(__file__).parents[1] / "edged" / "embed" / "tensorrt_signatures.json").read_text())
-VERSIONS = tuple(TABLES)
+VERSIONS = tuple(sorted(TABLES, key=lambda version: [int(part) for part in version.split(".")]))
 _MAGIC = b"not a TensorRT engine\n"
 
 
