@@ -158,10 +158,13 @@ class StreamingDtw:
 
 def unit_rows(frames: Float32Array) -> Float32Array:
     """Rows of unit length; zero rows stay zero, and those that are not finite become zero."""
+    rows = np.asarray(frames, dtype=np.float32)
     with np.errstate(over="ignore", invalid="ignore"):
-        norms = np.sqrt(np.sum(np.square(frames, dtype=np.float32), axis=1, keepdims=True))
-        units = np.asarray(frames / np.maximum(norms, np.float32(1e-12)), dtype=np.float32)
-    units[~np.isfinite(norms[:, 0])] = 0.0
+        norms = np.sqrt(np.einsum("ij,ij->i", rows, rows))
+        units: Float32Array = rows / np.maximum(norms, np.float32(1e-12))[:, np.newaxis]
+    is_finite = np.isfinite(norms)
+    if not is_finite.all():
+        units[~is_finite] = 0.0
     return units
 
 

@@ -6,7 +6,8 @@
 One stream in blocks of 40 ms through the product's own stages on one core; 75 templates (15 words of 5) of 30 to 50
 frames, cut from the bundle's background speech, and 500 of 120. The peer runs `librosa.sequence.dtw` with the same
 templates, step sizes and cosine cost over the last 2 s every 250 ms, once with its own cost matrix and once with one
-that is made for all templates by one product. CPU seconds, the least of several runs.
+that is made for all templates by one product. CPU seconds, the least of 40 short runs: the
+others were disturbed by what else the computer did.
 
 The soak puts hours of rows, with words in them, through DTW and decision, and prints the memory after each tenth.
 """
@@ -52,8 +53,8 @@ def speech(seconds: float) -> Float32Array:
     return (0.1 * signal + 0.001 * np.random.default_rng(0).standard_normal(len(signal))).astype(np.float32)
 
 
-def least_s(run: Callable[[], object], n_runs: int = 7) -> float:
-    """CPU seconds of the cheapest run: the others were disturbed."""
+def least_s(run: Callable[[], object], n_runs: int = 40) -> float:
+    """CPU seconds of the cheapest run."""
     spent = []
     for _ in range(n_runs):
         begun = time.process_time()
@@ -105,7 +106,7 @@ def peer_s(model: KeywordModel, rows: Float32Array, hop_s: float, *, own_costs: 
             librosa.sequence.dtw(C=cost, subseq=True, step_sizes_sigma=STEPS)
 
     run()  # numba compiles
-    return least_s(run, 5)
+    return least_s(run)
 
 
 def measure(seconds: float) -> dict[str, float]:
@@ -183,7 +184,7 @@ def table(figures: dict[str, float]) -> str:
 def main() -> None:
     """Print the table; optionally write it into the README."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--seconds", type=float, default=20.0, help="of audio")
+    parser.add_argument("--seconds", type=float, default=3.0, help="of audio")
     parser.add_argument("--soak-h", type=float, help="hours of simulated audio; nothing else is measured")
     parser.add_argument("--write", action="store_true", help="into edged/README.md")
     arguments = parser.parse_args()
