@@ -97,6 +97,11 @@ def keyword_reach(bundle: Bundle) -> Reach:
     return Reach(float(decision.get("ordinary_quantile", 0.5)), float(decision.get("own_exponent", 0.0)))
 
 
+def brevity_weight(bundle: Bundle) -> float:
+    """How much more paths count that are shorter than their template, as the keyword bundle says; else nothing."""
+    return float(bundle.manifest.decision.get("brevity_weight", 0.0))
+
+
 def _check_background(bundle: Bundle) -> None:
     dim = bundle.manifest.representations[0].dim
     packed, scales = bundle.calibration.get(PACKED), bundle.calibration.get(PACKED_SCALES)

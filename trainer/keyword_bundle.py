@@ -36,6 +36,7 @@ class Decision:
         loose_hold_frames: the same when all matches are reported.
         ordinary_quantile: of the nearest distance in each second of the background: what distances are relative to.
         own_exponent: how much the distance of a word's own clips to each other counts there.
+        brevity_weight: how much more paths count that are shorter than their template.
     """
 
     limit_distance: float = 0.55
@@ -44,6 +45,7 @@ class Decision:
     loose_hold_frames: int = 62
     ordinary_quantile: float = 0.5
     own_exponent: float = 0.0
+    brevity_weight: float = 0.0
 
 
 GENERAL_DECISION = Decision(limit_distance=0.77, ordinary_quantile=0.05, own_exponent=0.15)

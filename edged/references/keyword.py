@@ -168,6 +168,6 @@ def _fitted(
     words = fitted_words(bundle, by_word, known)
     verified = {one.word: by_word[one.word] for one in counters if one.word in by_word}
     verified |= {counter_key(one.word, one.name): one.templates for one in counters}
-    limit, reach = words.model.limit, keyword_reach(bundle)
-    verifier = KeywordModel.fit(verified, background_rows(bundle), limit, reach) if counters else None
+    fixed = words.model.limit, keyword_reach(bundle), words.model.brevity_weight
+    verifier = KeywordModel.fit(verified, background_rows(bundle), *fixed) if counters else None
     return KeywordBank(0, records, templates, words.model, averaged, counters, verifier, words.near_misses)

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from edged.decide.near_misses import FARTHEST, NearMissCollector, NearMisses
 from edged.embed.bundle import Bundle
 from edged.flow import SAMPLE_RATE_HZ, Float32Array
-from edged.frontend import keyword_reach, speech_rows
+from edged.frontend import brevity_weight, keyword_reach, speech_rows
 from edged.score.dtw import StreamingDtw
 from edged.score.keyword import KeywordModel
 
@@ -46,8 +46,8 @@ def fitted_words(
         templates: word -> one or more (n_rows, dim).
     """
     limit = float(bundle.manifest.decision["limit_distance"])
-    model = KeywordModel.unmeasured(templates, limit)
-    old = _numbers_of(known) if known and known.model.limit == limit else {}
+    model = KeywordModel.unmeasured(templates, limit, brevity_weight(bundle))
+    old = _numbers_of(known) if known and _is_judged_alike(known.model, model) else {}
     numbers: list[tuple[float, NearMisses]] = []
     speech: Float32Array | None = None
     for place, word in enumerate(model.words):
@@ -98,6 +98,10 @@ def _numbers_of(known: FittedWords) -> dict[str, tuple[list[Float32Array], tuple
     }
 
 
+def _is_judged_alike(one: KeywordModel, other: KeywordModel) -> bool:
+    return (one.limit, one.brevity_weight) == (other.limit, other.brevity_weight)
+
+
 def _are_same(some: Sequence[Float32Array], others: Sequence[Float32Array]) -> bool:
     return len(some) == len(others) and all(map(np.array_equal, some, others))
 
@@ -106,7 +110,7 @@ def _fitted(
     bundle: Bundle, word: str, templates: Sequence[Float32Array], speech: Float32Array
 ) -> tuple[float, NearMisses]:
     """The ordinary distance of a word, and what came near to it."""
-    model = KeywordModel.unmeasured({word: templates}, 1.0)
+    model = KeywordModel.unmeasured({word: templates}, 1.0, brevity_weight(bundle))
     distances, starts = model.combine(StreamingDtw(model.templates).push(speech))
     ordinary = keyword_reach(bundle).of(model.templates_of(0), distances[:, 0])
     hop_s = float(bundle.manifest.features["hop_samples"]) / SAMPLE_RATE_HZ

@@ -20,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edged.flow import Float32Array, Float64Array
+from edged.score.brevity import brevity_factor
 from edged.score.dtw import DtwTrace, Int64Array, StreamingDtw, unit_rows
 from edged.score.words import WordGroups
 
@@ -28,7 +29,7 @@ TYPICAL_OWN = 0.5
 """A word's own clips' distance to each other over that of ordinary speech: the median over the words of real sets."""
 MOST_OWN = 2.0
 """By how much more or less than that they can count: two clips may be copies, or one of them no clip of the word."""
-_TEMPLATE, _ORDINARY, _LIMIT = "template/", "ordinary", "limit"
+_TEMPLATE, _ORDINARY, _LIMIT, _BREVITY = "template/", "ordinary", "limit", "brevity_weight"
 
 
 @dataclass(frozen=True)
@@ -72,6 +73,7 @@ class KeywordModel:
         word_of_template: int64 (n_templates,), position in `words`.
         ordinary: float64 (n_words,), the distance that other speech reaches.
         limit: normalised distance at which a word counts as found, unless the configuration says otherwise.
+        brevity_weight: how much more a path counts that is shorter than its template; see `brevity_factor`.
     """
 
     words: tuple[str, ...]
@@ -79,6 +81,7 @@ class KeywordModel:
     word_of_template: Int64Array
     ordinary: Float64Array
     limit: float
+    brevity_weight: float = 0.0
 
     @classmethod
     def fit(
@@ -87,6 +90,7 @@ class KeywordModel:
         background: Float32Array,
         limit: float,
         reach: Reach = MEDIAN_REACH,
+        brevity_weight: float = 0.0,
     ) -> KeywordModel:
         """Measure each word's ordinary distance; a word does not depend on the others.
 
@@ -94,18 +98,20 @@ class KeywordModel:
             templates: word -> one or more (n_rows, dim).
             background: float (n_frames, dim), embeddings of speech that holds none of the words.
         """
-        model = cls.unmeasured(templates, limit)
+        model = cls.unmeasured(templates, limit, brevity_weight)
         distances, _ = model.combine(StreamingDtw(model.templates).push(np.asarray(background, dtype=np.float32)))
         each = [reach.of(model.templates_of(place), column) for place, column in enumerate(distances.T)]
         return replace(model, ordinary=np.array(each))
 
     @classmethod
-    def unmeasured(cls, templates: Mapping[str, Sequence[Float32Array]], limit: float) -> KeywordModel:
+    def unmeasured(
+        cls, templates: Mapping[str, Sequence[Float32Array]], limit: float, brevity_weight: float = 0.0
+    ) -> KeywordModel:
         """The words with distances as they are, divided by nothing."""
         words = tuple(templates)
         flat = tuple(unit_rows(np.asarray(t, dtype=np.float32)) for word in words for t in templates[word])
         word_of_template = np.repeat(np.arange(len(words)), [len(templates[word]) for word in words])
-        return cls(words, flat, word_of_template, np.ones(len(words)), limit)
+        return cls(words, flat, word_of_template, np.ones(len(words)), limit, brevity_weight)
 
     def templates_of(self, place: int) -> list[Float32Array]:
         """Templates of a word by its position."""
@@ -115,6 +121,8 @@ class KeywordModel:
         """What distances of a word mean, as a digest: other templates or another ordinary distance are another word."""
         digest = hashlib.sha256(self.words[place].encode())
         digest.update(np.float64(self.ordinary[place]).tobytes())
+        if self.brevity_weight:
+            digest.update(np.float64(self.brevity_weight).tobytes())
         for template in self.templates_of(place):
             digest.update(np.ascontiguousarray(template, dtype="<f4").tobytes())
         return digest.hexdigest()[:32]
@@ -141,6 +149,9 @@ class KeywordModel:
         Returns:
             normalised distances float64 (n_frames, n_words), and the first frames int64 of the best template's paths.
         """
+        if self.brevity_weight:
+            factor = brevity_factor(trace, self.templates, self.brevity_weight)
+            trace = replace(trace, distances=trace.distances * factor)
         distances, starts = WordGroups.of(self.word_of_template, len(self.words)).combine(trace)
         return distances / self.ordinary, starts
 
@@ -153,6 +164,7 @@ class KeywordModel:
             "word_of_template": self.word_of_template,
             _ORDINARY: self.ordinary,
             _LIMIT: np.array(self.limit),
+            _BREVITY: np.array(self.brevity_weight),
         }
 
     @classmethod
@@ -162,7 +174,8 @@ class KeywordModel:
         templates = tuple(np.asarray(arrays[name], dtype=np.float32) for name in names)
         word_of_template = np.asarray(arrays["word_of_template"], dtype=np.int64)
         ordinary = np.asarray(arrays[_ORDINARY], dtype=np.float64)
-        return cls(tuple(words), templates, word_of_template, ordinary, float(np.asarray(arrays[_LIMIT])))
+        limit, brevity = float(np.asarray(arrays[_LIMIT])), float(np.asarray(arrays.get(_BREVITY, 0.0)))
+        return cls(tuple(words), templates, word_of_template, ordinary, limit, brevity)
 
 
 def own_distances(templates: Sequence[Float32Array]) -> Float64Array:

@@ -19,7 +19,7 @@ from edged.embed.onnx import OnnxEmbedder
 from edged.features.logmel import log_mel_db
 from edged.features.mel import mel_weights
 from edged.flow import SAMPLE_RATE_HZ, Float32Array
-from edged.frontend import keyword_reach, speech_rows
+from edged.frontend import brevity_weight, keyword_reach, speech_rows
 from edged.pipeline import embed_signal
 from edged.references.templates import template_of_clip
 from edged.score.dtw import StreamingDtw
@@ -43,6 +43,7 @@ class System:
     embed: Embed
     background: Float32Array
     reach: Reach = MEDIAN_REACH
+    brevity_weight: float = 0.0
 
 
 def product_system(bundle_directory: Path) -> tuple[System, float]:
@@ -55,7 +56,8 @@ def product_system(bundle_directory: Path) -> tuple[System, float]:
         rows = [embedding.vectors[name] for embedding in embed_signal(samples, bundle, embedder)]
         return np.concatenate(rows)[: -(-len(samples) // HOP_SAMPLES)]
 
-    return System(embed, speech_rows(bundle), keyword_reach(bundle)), float(bundle.manifest.decision["limit_distance"])
+    system = System(embed, speech_rows(bundle), keyword_reach(bundle), brevity_weight(bundle))
+    return system, float(bundle.manifest.decision["limit_distance"])
 
 
 def mfcc_system(data: Path) -> System:
@@ -80,7 +82,7 @@ def enrolled(task: Task, system: System) -> KeywordModel:
         word: [template_of_clip(word, clip, system.embed(clip), HOP_SAMPLES) for clip in clips]
         for word, clips in task.shots.items()
     }
-    return KeywordModel.fit(templates, system.background, 1.0, system.reach)
+    return KeywordModel.fit(templates, system.background, 1.0, system.reach, system.brevity_weight)
 
 
 def spot(model: KeywordModel, embedded: Mapping[str, Float32Array]) -> list[dict[str, list[Spotted]]]:
