@@ -132,5 +132,7 @@ elif [ "$runs_already" = no ] && { [ "$wanted" = yes ] || [ "$start" = yes ]; };
     say "starting $release, waiting until it is ready"
     becomes_ready || go_back "$before" "$units" "$wanted"
     say "$release is ready"
+elif [ "$runs_already" = no ] && systemctl is-enabled --quiet "$UNIT" 2>/dev/null; then
+    say "the service did not run before and is not started; see: systemctl status edged"
 fi
 if [ "$start" = yes ] && systemd_runs; then systemctl enable --quiet "$UNIT"; fi

@@ -174,12 +174,15 @@ uninstall() {
     check_place
     one_at_a_time
     systemctl disable --now --quiet edged.service 2>/dev/null || systemctl stop edged.service 2>/dev/null || true
+    systemctl stop edged-compile.service 2>/dev/null || true
     rm -f "$UNITS"/systemd/system/edged.service "$UNITS"/systemd/system/edged.service.d/backoff.conf \
+        "$UNITS"/systemd/system/edged-compile.service \
         "$UNITS"/systemd/system-preset/50-edged.preset "$UNITS"/sysusers.d/edged.conf "$UNITS"/tmpfiles.d/edged.conf
     rmdir "$UNITS"/systemd/system/edged.service.d 2>/dev/null || true
     [ ! -L "$COMMAND" ] || rm -f "$COMMAND"
     rm -rf "${ROOT:?}"
     systemctl daemon-reload
+    systemctl reset-failed edged.service 2>/dev/null || true
     if [ "$purge" = yes ]; then
         rm -rf /etc/edged /var/lib/edged /var/log/edged
         say "edged, its configuration and its state are removed; user edged stays (remove it: userdel edged)"

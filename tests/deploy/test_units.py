@@ -23,12 +23,12 @@ def run(*command, **options):
     return subprocess.run(list(map(str, command)), capture_output=True, text=True, check=False, timeout=120, **options)
 
 
-@pytest.fixture
-def unit(tmp_path):
-    """The unit, with a command that is here, as systemd wants to see it."""
-    text = (UNITS / "edged.service").read_text(encoding="utf-8")
+@pytest.fixture(params=["edged", "edged-compile"])
+def unit(request, tmp_path):
+    """A unit, with a command that is here, as systemd wants to see it."""
+    text = (UNITS / f"{request.param}.service").read_text(encoding="utf-8")
     assert "/opt/edged/current/bin/edged" in text
-    path = tmp_path / "edged.service"
+    path = tmp_path / f"{request.param}.service"
     path.write_text(text.replace("/opt/edged/current/bin/edged", "/bin/true"), encoding="utf-8")
     return path
 
@@ -43,9 +43,20 @@ def test_the_unit_is_clean(unit):
 @needs_systemd
 def test_the_unit_is_hardly_exposed(unit):
     done = run("systemd-analyze", "security", "--offline=true", unit)
-    exposure = re.search(r"Overall exposure level for edged.service: ([0-9.]+)", done.stdout)
+    exposure = re.search(rf"Overall exposure level for {unit.name}: ([0-9.]+)", done.stdout)
     assert exposure, done.stderr
     assert float(exposure[1]) <= EXPOSURE_AT_MOST
+
+
+def test_the_daemon_never_waits_for_engines():
+    text = (UNITS / "edged.service").read_text(encoding="utf-8")
+    (wants,) = re.findall(r"^Wants=.*edged-compile.service", text, re.MULTILINE)
+    assert wants
+    for key in ("After", "Requires", "BindsTo", "Requisite"):
+        assert not re.search(rf"^{key}=.*edged-compile", text, re.MULTILINE)
+    own = (UNITS / "edged-compile.service").read_text(encoding="utf-8")
+    assert "Type=exec" in own
+    assert not re.search(r"^Before=", own, re.MULTILINE)
 
 
 @pytest.mark.skipif(not shutil.which("systemd-sysusers"), reason="systemd-sysusers is missing")
