@@ -78,6 +78,7 @@ build_release() { # SOURCE WHEELS STAGE FINAL
 # The files of systemd, as they lie below /usr/lib or /usr/local/lib.
 install_units() { # FROM TO
     install -D -m 644 "$1/edged.service" "$2/systemd/system/edged.service"
+    install -D -m 644 "$1/edged-compile.service" "$2/systemd/system/edged-compile.service"
     install -D -m 644 "$1/edged.preset" "$2/systemd/system-preset/50-edged.preset"
     install -D -m 644 "$1/edged.sysusers" "$2/sysusers.d/edged.conf"
     install -D -m 644 "$1/edged.tmpfiles" "$2/tmpfiles.d/edged.conf"

@@ -22,7 +22,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from edged.embed.bundle import Bundle
 from edged.errors import AcceleratorError
-from edged.files import write_durably
+from edged.files import give_to_owner, write_durably
 
 Precision = Literal["fp32", "fp16", "int8"]
 PRECISIONS: tuple[Precision, ...] = ("fp32", "fp16", "int8")
@@ -154,7 +154,8 @@ class EngineStore:
         digest = hashlib.sha256(plan).hexdigest()
         installed = record.model_copy(update={"plan_sha256": digest})
         try:
-            place.mkdir(parents=True, exist_ok=True, mode=0o750)
+            _make(self.directory)
+            _make(place)
             write_durably(place / f"{digest}.plan", plan)
             write_durably(place / _RECORD, (installed.model_dump_json(indent=1) + "\n").encode())
             for path in place.iterdir():
@@ -177,13 +178,20 @@ class EngineStore:
         Raises:
             OSError: it cannot be written.
         """
-        self.directory.mkdir(parents=True, exist_ok=True, mode=0o750)
+        _make(self.directory)
         write_durably(self._timing_path(hardware), data)
 
     def _timing_path(self, hardware: Hardware) -> Path:
         facts: Mapping[str, Any] = asdict(hardware)
         digest = hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
         return self.directory / f"timing-{digest[:16]}.cache"
+
+
+def _make(directory: Path) -> None:
+    """A directory that the daemon can use, whoever makes it."""
+    if not directory.is_dir():
+        directory.mkdir(parents=True, exist_ok=True, mode=0o750)
+        give_to_owner(directory)
 
 
 def _read(path: Path, limit_bytes: int) -> bytes:
