@@ -245,12 +245,35 @@ class CaptureSettings(Settings):
     stall_timeout_s: float = Field(
         default=5.0, ge=0.5, le=300.0, description="no audio for this long = the child is replaced"
     )
+    silent_after_s: float = Field(
+        default=3.0,
+        ge=0.2,
+        le=300.0,
+        description="a microphone that delivers nothing for this long is gone and looked for again; shorter than "
+        "stall_timeout_s, which is for a child that does not even say so",
+    )
+    end_timeout_s: float = Field(
+        default=1.0, ge=0.1, le=2.0, description="a child that does not end this soon when asked is killed"
+    )
+    realtime_priority: int = Field(
+        default=10,
+        ge=0,
+        le=50,
+        description="real-time priority that microphones' children ask for; 0 = none. It needs the right to it "
+        "(LimitRTPRIO= of the unit)",
+    )
     queue_s: float = Field(
         default=20.0, ge=1.0, le=300.0, description="audio that may wait for the worker; more is declared lost"
     )
     ring_s: float = Field(
         default=600.0, ge=10.0, le=7200.0, description="latest audio in memory, for `enroll --last` and clips of events"
     )
+
+    @model_validator(mode="after")
+    def _the_child_speaks_first(self) -> CaptureSettings:
+        if self.silent_after_s >= self.stall_timeout_s:
+            raise ValueError("silent_after_s must be shorter than stall_timeout_s")
+        return self
 
 
 class EventsSettings(Settings):

@@ -25,7 +25,9 @@ class Alignment:
         self._last_block_s = 0.0
         self._offset: int | None = 0  # what to add to the child's own index; None until a live child's first block
         self._child_next = 0
+        self._child_shape: tuple[int, int] | None = None  # rate and channels, which do not change within a child's life
         self.lost = 0
+        self.overruns = 0
 
     @property
     def end(self) -> int:
@@ -34,6 +36,7 @@ class Alignment:
 
     def new_child(self, now_s: float) -> SourceSpec:
         """What the next child is to open."""
+        self._child_shape = None
         if self.rate_hz == 0:
             return self._spec
         if self._spec.kind == "file":
@@ -47,8 +50,11 @@ class Alignment:
         """The device block in a BLOCK frame that came at ``now_s``.
 
         Raises:
-            FramingError: if the child's index does not run on.
+            FramingError: if the child's index does not run on, or its rate or channels change.
         """
+        self._child_shape = self._child_shape or (frame.rate_hz, frame.channels)
+        if self._child_shape != (frame.rate_hz, frame.channels):
+            raise FramingError("the capture child changed its rate or its channels")
         if frame.sample != self._child_next + frame.lost:
             raise FramingError("the capture child's sample index does not run on")
         audio = frame.audio()
@@ -58,6 +64,7 @@ class Alignment:
         sample = self._offset + frame.sample
         block = DeviceBlock(sample, audio, frame.rate_hz, lost_before=sample - self._next)
         self.lost += block.lost_before
+        self.overruns += frame.lost > 0
         self._child_next = frame.sample + len(audio)
         self._next, self._last_block_s = block.end, now_s
         return block

@@ -16,9 +16,10 @@ from typing import BinaryIO
 
 import numpy as np
 
-from edged.capture.framing import PERMANENT, Frame, FrameKind, encode
+from edged.capture.framing import ABSENT, PERMANENT, REALTIME, Frame, FrameKind, encode
 from edged.capture.open import open_source
-from edged.capture.source import DeviceBlock, Source, SourceSpec, is_permanent
+from edged.capture.realtime import ask_for_realtime
+from edged.capture.source import AbsentDeviceError, DeviceBlock, Source, SourceSpec, is_permanent
 from edged.capture.spawn import LIST_DEVICES
 from edged.errors import EdgedError
 
@@ -40,10 +41,10 @@ def private_output() -> BinaryIO:
     return os.fdopen(frames_fd, "wb", buffering=0)
 
 
-def frames_of(source: Source, start_frame: int) -> Iterator[Frame]:
+def frames_of(source: Source, start_frame: int, *, is_realtime: bool = False) -> Iterator[Frame]:
     """FORMAT, every BLOCK, END (with the sample index reached)."""
     shape, reached = source.format, start_frame
-    yield Frame(FrameKind.FORMAT, shape.rate_hz, shape.channels)
+    yield Frame(FrameKind.FORMAT, shape.rate_hz, shape.channels, flags=REALTIME if is_realtime else 0)
     for block in source.blocks():
         yield _block_frame(block)
         reached = block.end
@@ -64,18 +65,24 @@ def _write(out: BinaryIO, frame: Frame) -> None:
 
 def capture(spec: SourceSpec, out: BinaryIO) -> int:
     """Write the source to ``out`` until it ends; returns the exit status."""
+    is_realtime = ask_for_realtime(spec.realtime_priority)  # the threads of the sound system inherit it
     try:
         source = open_source(spec)
         try:
-            for frame in frames_of(source, spec.start_frame):
+            for frame in frames_of(source, spec.start_frame, is_realtime=is_realtime):
                 _write(out, frame)
         finally:
             source.close()
     except EdgedError as error:
-        flags = PERMANENT if is_permanent(error) else 0
-        _write(out, Frame(FrameKind.ERROR, flags=flags, payload=str(error).encode()[:2000]))
+        _write(out, error_frame(error))
         return error.exit_code
     return 0
+
+
+def error_frame(error: EdgedError) -> Frame:
+    """The last frame of a child that cannot go on."""
+    flags = (PERMANENT if is_permanent(error) else 0) | (ABSENT if isinstance(error, AbsentDeviceError) else 0)
+    return Frame(FrameKind.ERROR, flags=flags, payload=str(error).encode()[:2000])
 
 
 def _list_devices(out: BinaryIO) -> int:

@@ -32,6 +32,10 @@ MAX_RATE_HZ = 768_000
 MAX_SAMPLE = 1 << 60
 PERMANENT = 1
 """Flag of an ERROR frame: starting the child again cannot help."""
+ABSENT = 2
+"""Flag of an ERROR frame: the device is not there."""
+REALTIME = 4
+"""Flag of a FORMAT frame: the child runs with the real-time priority that was asked for."""
 
 
 class FrameKind(IntEnum):

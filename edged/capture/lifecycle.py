@@ -2,8 +2,12 @@
 
 starting --first frame--> running --failure--> waiting --delay over--> starting
     |                        |
+    +--device not there----> absent --delay over--> starting
     +------failure---------> waiting        running --end of file--> ended
     +--permanent failure---> failed         any     --stop---------> stopped
+
+A device that appears late is absent, then running. One that vanishes is waiting (its child says why), absent, and
+running when it is back, under whatever number and at whatever rate it then has.
 """
 
 from __future__ import annotations
@@ -20,11 +24,13 @@ class CaptureState(str, Enum):
     STARTING = "starting"
     RUNNING = "running"
     WAITING = "waiting"
+    ABSENT = "absent"
     ENDED = "ended"
     FAILED = "failed"
     STOPPED = "stopped"
 
 
+BETWEEN_CHILDREN = frozenset({CaptureState.WAITING, CaptureState.ABSENT})
 FINAL_STATES = frozenset({CaptureState.ENDED, CaptureState.FAILED, CaptureState.STOPPED})
 
 
@@ -48,7 +54,7 @@ class Lifecycle:
         self.state = CaptureState.RUNNING
         self._running_since_s = now_s
 
-    def failed(self, now_s: float, *, permanent: bool = False) -> float:
+    def failed(self, now_s: float, *, permanent: bool = False, absent: bool = False) -> float:
         """The child is gone; returns how long to wait before the next one, in seconds."""
         if permanent:
             self.state = CaptureState.FAILED
@@ -56,7 +62,7 @@ class Lifecycle:
         ran_s = now_s - self._running_since_s
         if self.state is CaptureState.RUNNING and ran_s >= self._settings.stable_after_s:
             self.failures_in_row = 0
-        self.state = CaptureState.WAITING
+        self.state = CaptureState.ABSENT if absent else CaptureState.WAITING
         doublings = min(self.failures_in_row, 30)
         self.failures_in_row += 1
         delay_s = min(self._settings.restart_max_s, self._settings.restart_initial_s * 2.0**doublings)

@@ -16,12 +16,11 @@ from typing import Any
 import numpy as np
 
 from edged.capture.framing import MAX_CHANNELS
-from edged.capture.source import AudioFormat, DeviceBlock, InputDevice, SourceSpec
+from edged.capture.source import AbsentDeviceError, AudioFormat, DeviceBlock, InputDevice, SourceSpec
 from edged.errors import DeviceError
 
 DEFAULT_DEVICE = "default"
 _HANDOVER_BLOCKS = 500
-_SILENT_AFTER_S = 3.0
 _CARDS = Path("/proc/asound")
 
 
@@ -52,7 +51,8 @@ def choose(wanted: str, devices: list[tuple[int, InputDevice]]) -> tuple[int, In
     """The one device meant by a stable name, a full name or a part of a name.
 
     Raises:
-        DeviceError: naming the inputs there are, if none or several fit.
+        AbsentDeviceError: naming the inputs there are, if none fits.
+        DeviceError: the same, if several do.
     """
     exact = [found for found in devices if wanted in {found[1].name, found[1].stable_name}]
     partial = [found for found in devices if wanted.lower() in found[1].name.lower()]
@@ -60,8 +60,9 @@ def choose(wanted: str, devices: list[tuple[int, InputDevice]]) -> tuple[int, In
     if len(fitting) == 1:
         return fitting[0]
     present = ", ".join(found[1].stable_name for found in devices) or "none at all"
-    trouble = "fits several inputs" if fitting else "is not there"
-    raise DeviceError(f"microphone '{wanted}' {trouble}; inputs now: {present}", fix="see edged devices")
+    if fitting:
+        raise DeviceError(f"microphone '{wanted}' fits several inputs; inputs now: {present}", fix="see edged devices")
+    raise AbsentDeviceError(f"microphone '{wanted}' is not there; inputs now: {present}", fix="see edged devices")
 
 
 def load_sounddevice() -> Any:
@@ -99,6 +100,7 @@ class MicrophoneSource:
         channels = spec.channels or min(device.channels, MAX_CHANNELS)
         self.format = AudioFormat(spec.rate_hz or device.rate_hz, channels)
         self._handover: queue.SimpleQueue[tuple[bytes, int]] = queue.SimpleQueue()
+        self._silent_after_s = spec.silent_after_s
         self._lost_frames = 0
         self._last_callback_s = 0.0
         self._closed = False
@@ -121,6 +123,7 @@ class MicrophoneSource:
 
     def _callback(self, data: Any, n_frames: int, _time: Any, status: Any) -> None:
         now_s = time.monotonic()
+        n_frames = max(0, n_frames)
         if status.input_overflow:
             elapsed_frames = round((now_s - self._last_callback_s) * self.format.rate_hz) - n_frames
             self._lost_frames += max(1, elapsed_frames if self._last_callback_s else 0)
@@ -135,14 +138,17 @@ class MicrophoneSource:
         """What the device gives, for ever.
 
         Raises:
-            DeviceError: when nothing comes any more: the device is gone.
+            DeviceError: when nothing comes any more: the device is gone. Also for a read of parts of frames: nobody
+                knows where the channels are after it.
         """
-        sample = 0
+        sample, frame_bytes = 0, 4 * self.format.channels
         while not self._closed:
             try:
-                data, lost = self._handover.get(timeout=_SILENT_AFTER_S)
+                data, lost = self._handover.get(timeout=self._silent_after_s)
             except queue.Empty:
                 raise DeviceError("the microphone stopped delivering", fix="check its cable") from None
+            if len(data) % frame_bytes:
+                raise DeviceError(f"the microphone delivered {len(data)} bytes: not whole frames of {frame_bytes}")
             frames = np.frombuffer(data, np.float32).reshape(-1, self.format.channels)
             block = DeviceBlock(sample + lost, frames, self.format.rate_hz, lost_before=lost)
             yield block

@@ -28,6 +28,8 @@ class SourceSpec:
         speed: file: 1 = real time, 4 = four times faster, 0 = as fast as it is taken.
         loop: file: begin again at the end, without a gap.
         block_s: length of the blocks handed over.
+        silent_after_s: microphone: one that delivers nothing for this long is gone.
+        realtime_priority: microphone: of the child's threads where it is permitted; 0 = none is asked for.
         start_frame: file: device sample to begin at (after a restart of the child).
     """
 
@@ -39,6 +41,8 @@ class SourceSpec:
     speed: float = 1.0
     loop: bool = False
     block_s: float = 0.02
+    silent_after_s: float = 3.0
+    realtime_priority: int = 0
     start_frame: int = 0
 
     def __post_init__(self) -> None:
@@ -132,6 +136,10 @@ class Source(Protocol):
     def close(self) -> None:
         """Let the device go; ``blocks`` ends."""
         ...
+
+
+class AbsentDeviceError(DeviceError):
+    """The device is not there (yet, or any more): only somebody who plugs it in can help."""
 
 
 def is_permanent(error: EdgedError) -> bool:

@@ -10,21 +10,21 @@ from collections import deque
 from pathlib import Path
 from typing import Protocol
 
+from edged.capture.framing import Frame, FrameReader
 from edged.capture.pcm import STDIN
 from edged.capture.source import SourceSpec
 
 LIST_DEVICES = "--list"
 _LAST_LINES = 20
 _LINE_BYTES = 400
-_KILL_AFTER_S = 1.0
+_LISTENER_ENDS_IN_S = 1.0
 
 
 class Child(Protocol):
     """A running capture child."""
 
-    @property
-    def frames_fd(self) -> int:
-        """Where its frames are read."""
+    def read(self, timeout_s: float) -> Frame | None:
+        """Its next frame, as :meth:`edged.capture.framing.FrameReader.read`."""
         ...
 
     @property
@@ -57,9 +57,13 @@ class ChildProcess:
     """``python -m edged.capture.child`` as a :class:`Child`.
 
     It dies with the thread that made this object (that is how the kernel reads "parent").
+
+    Args:
+        end_timeout_s: how long it may take to end when asked; then it is killed.
     """
 
-    def __init__(self, spec: SourceSpec) -> None:
+    def __init__(self, spec: SourceSpec, end_timeout_s: float = 1.0) -> None:
+        self._end_timeout_s = end_timeout_s
         reads_stdin = spec.kind == "pcm" and spec.target == STDIN
         self._process = subprocess.Popen(
             child_command(str(os.getpid()), spec.to_json()),
@@ -69,15 +73,15 @@ class ChildProcess:
             bufsize=0,
             env=child_environment(),
         )
+        assert self._process.stdout is not None  # noqa: S101 - by construction
+        self._reader = FrameReader(self._process.stdout.fileno())
         self._lines: deque[str] = deque(maxlen=_LAST_LINES)
         self._listener = threading.Thread(target=self._listen, name="capture-stderr", daemon=True)
         self._listener.start()
 
-    @property
-    def frames_fd(self) -> int:
-        """Where its frames are read."""
-        assert self._process.stdout is not None  # noqa: S101 - by construction
-        return self._process.stdout.fileno()
+    def read(self, timeout_s: float) -> Frame | None:
+        """Its next frame."""
+        return self._reader.read(timeout_s)
 
     @property
     def pid(self) -> int:
@@ -98,11 +102,11 @@ class ChildProcess:
         """SIGTERM, then SIGKILL; its last line on standard error and how it ended."""
         self._process.terminate()
         try:
-            self._process.wait(_KILL_AFTER_S)
+            self._process.wait(self._end_timeout_s)
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
-        self._listener.join(_KILL_AFTER_S)
+        self._listener.join(_LISTENER_ENDS_IN_S)
         for pipe in (self._process.stdout, self._process.stderr):
             if pipe is not None and not (pipe is self._process.stderr and self._listener.is_alive()):
                 pipe.close()

@@ -7,12 +7,13 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Protocol
 
 from edged.capture.align import Alignment
-from edged.capture.framing import PERMANENT, Frame, FrameKind, FrameReader
-from edged.capture.lifecycle import FINAL_STATES, CaptureState, Lifecycle
-from edged.capture.source import DeviceBlock, SourceSpec, is_permanent
+from edged.capture.framing import ABSENT, PERMANENT, REALTIME, Frame, FrameKind
+from edged.capture.lifecycle import BETWEEN_CHILDREN, FINAL_STATES, CaptureState, Lifecycle
+from edged.capture.source import AbsentDeviceError, DeviceBlock, SourceSpec, is_permanent
 from edged.capture.spawn import Child, ChildProcess
 from edged.config import CaptureSettings
 from edged.errors import DeviceError, EdgedError
@@ -60,6 +61,7 @@ class Supervisor:
         settings: the durations.
         start_child: makes a child; a fake in tests.
         now_s: monotonic seconds.
+        wait: called with the seconds of a back-off; returns early, and True, when the device is to stop.
     """
 
     def __init__(
@@ -67,20 +69,24 @@ class Supervisor:
         spec: SourceSpec,
         sink: DeviceSink,
         settings: CaptureSettings | None = None,
-        start_child: Callable[[SourceSpec], Child] = ChildProcess,
+        *,
+        start_child: Callable[[SourceSpec], Child] | None = None,
         now_s: Callable[[], float] = time.monotonic,
+        wait: Callable[[float], bool] | None = None,
     ) -> None:
         self._spec = spec
         self._sink = sink
         self._settings = settings or CaptureSettings()
-        self._start_child = start_child
+        self._start_child = start_child or partial(ChildProcess, end_timeout_s=self._settings.end_timeout_s)
         self._now_s = now_s
         self._life = Lifecycle(self._settings, random.Random())  # noqa: S311 - jitter
         self._alignment = Alignment(spec)
         self._stop = threading.Event()
+        self._wait = wait or self._stop.wait
         self._child: Child | None = None
         self._child_lock = threading.Lock()
         self.restarts = 0
+        self.is_realtime = False
         self._thread = threading.Thread(target=self._run, name=f"capture-{spec.target}", daemon=True)
 
     @property
@@ -98,6 +104,11 @@ class Supervisor:
     def lost_frames(self) -> int:
         """Device samples declared lost so far: overruns, and what went by while no child ran."""
         return self._alignment.lost
+
+    @property
+    def overruns(self) -> int:
+        """How often a running child lost samples."""
+        return self._alignment.overruns
 
     @property
     def is_over(self) -> bool:
@@ -137,9 +148,13 @@ class Supervisor:
         """Report a failure and wait out the back-off (unless stopping, or the failure is permanent)."""
         if self._stop.is_set():
             return
-        delay_s = self._life.failed(self._now_s(), permanent=_is_permanent(error))
+        delay_s = self._life.failed(
+            self._now_s(),
+            permanent=not self._spec.is_live and _is_permanent(error),  # a device may come back as it was
+            absent=isinstance(error, AbsentDeviceError),
+        )
         self._sink.changed(CaptureChange(self._life.state, str(error), delay_s))
-        if self._life.state is CaptureState.WAITING and not self._stop.wait(delay_s):
+        if self._life.state in BETWEEN_CHILDREN and not self._wait(delay_s):
             self.restarts += 1
             self._life.restart()
 
@@ -152,7 +167,7 @@ class Supervisor:
         child = self._child
         failure: EdgedError | None = None
         try:
-            self._read(FrameReader(child.frames_fd))
+            self._read(child)
         except EdgedError as error:
             failure = error
         finally:
@@ -160,15 +175,16 @@ class Supervisor:
             last_words = child.end()
         if failure is None:
             return
-        if isinstance(failure, _ToldError) or is_permanent(failure):
+        if isinstance(failure, _ToldError | AbsentDeviceError) or is_permanent(failure):
             raise failure
         raise DeviceError(f"{failure} ({last_words})")
 
-    def _read(self, reader: FrameReader) -> None:
+    def _read(self, child: Child) -> None:
         """Deliver frames until END."""
         timeout_s = self._settings.start_timeout_s
-        while frame := reader.read(timeout_s):
+        while frame := child.read(timeout_s):
             if frame.kind is FrameKind.FORMAT:
+                self.is_realtime = bool(frame.flags & REALTIME)
                 self._life.first_frame(self._now_s())
                 self._sink.changed(
                     CaptureChange(CaptureState.RUNNING, f"{frame.rate_hz} Hz, {frame.channels} channels")
@@ -182,9 +198,16 @@ class Supervisor:
 
     def _last_frame(self, frame: Frame) -> None:
         if frame.kind is FrameKind.ERROR:
-            raise (_PermanentError if frame.flags & PERMANENT else _ToldError)(frame.text())
+            raise _told(frame)
         self._alignment.finish(frame)
         self._life.ended()
+
+
+def _told(frame: Frame) -> DeviceError:
+    """What an ERROR frame says."""
+    if frame.flags & ABSENT:
+        return AbsentDeviceError(frame.text())
+    return (_PermanentError if frame.flags & PERMANENT else _ToldError)(frame.text())
 
 
 def _is_permanent(error: Exception) -> bool:

@@ -11,6 +11,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
+from edged.capture.lifecycle import CaptureState
 from edged.config import MetricsSettings
 from edged.errors import ConfigError
 
@@ -103,7 +104,18 @@ class StatusCollector(Collector):
     def _devices(self, devices: dict[str, Any]) -> Iterable[Metric]:
         running = GaugeMetricFamily("edged_device_running", "1 while the device delivers", labels=["device"])
         restarts = CounterMetricFamily("edged_device_restarts", "Restarts of the capture child", labels=["device"])
+        lost = CounterMetricFamily("edged_device_lost_frames", "Device samples declared lost", labels=["device"])
+        overruns = CounterMetricFamily(
+            "edged_device_overruns", "How often a running capture child lost samples", labels=["device"]
+        )
+        state = GaugeMetricFamily(
+            "edged_device_state", "1 for the state the device is in, 0 for others", labels=["device", "state"]
+        )
         for name, device in devices.items():
+            lost.add_metric([name], device["lost_frames"])
+            overruns.add_metric([name], device["overruns"])
+            for known in CaptureState:
+                state.add_metric([name, known.value], float(device["state"] == known.value))
             running.add_metric([name], float(device["state"] == "running"))
             restarts.add_metric([name], device["restarts"])
-        return running, restarts
+        return running, restarts, lost, overruns, state

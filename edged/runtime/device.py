@@ -6,7 +6,7 @@ import logging
 from collections.abc import Sequence
 from typing import Any
 
-from edged.capture.lifecycle import CaptureState
+from edged.capture.lifecycle import BETWEEN_CHILDREN, CaptureState
 from edged.capture.source import DeviceBlock, SourceSpec
 from edged.capture.supervisor import CaptureChange, Supervisor
 from edged.config import CaptureSettings, DeviceSettings, FileSettings, MicrophoneSettings
@@ -15,6 +15,7 @@ from edged.runtime.stream import Stream
 
 _log = logging.getLogger(__name__)
 
+_TROUBLED = BETWEEN_CHILDREN | {CaptureState.FAILED}
 _REPORTED = frozenset(CaptureState) - {CaptureState.STARTING}
 
 
@@ -27,7 +28,15 @@ def source_spec(settings: DeviceSettings, capture: CaptureSettings, channels: in
     block_s = capture.block_ms / 1000
     if isinstance(settings, MicrophoneSettings):
         wanted = settings.channels or channels
-        return SourceSpec("microphone", settings.name, settings.rate_hz or 0, wanted, block_s=block_s)
+        return SourceSpec(
+            "microphone",
+            settings.name,
+            settings.rate_hz or 0,
+            wanted,
+            block_s=block_s,
+            silent_after_s=capture.silent_after_s,
+            realtime_priority=capture.realtime_priority,
+        )
     if isinstance(settings, FileSettings):
         path = str(settings.path.absolute())
         return SourceSpec("file", path, speed=settings.speed, loop=settings.loop, block_s=block_s)
@@ -77,7 +86,7 @@ class Device:
         if change.state not in _REPORTED or self._reported == (change.state, self.reason):
             return
         self._reported = (change.state, self.reason)
-        level = logging.WARNING if change.state in {CaptureState.WAITING, CaptureState.FAILED} else logging.INFO
+        level = logging.WARNING if change.state in _TROUBLED else logging.INFO
         _log.log(level, "device %s: %s %s", self.name, change.state.value, change.reason)
         for stream in self._streams:
             self._announce(StatusChange(stream.name, "capture", change.state.value, change.reason))
@@ -94,5 +103,7 @@ class Device:
             "reason": self.reason,
             "restarts": self.supervisor.restarts,
             "lost_frames": self.supervisor.lost_frames,
+            "overruns": self.supervisor.overruns,
+            "realtime": self.supervisor.is_realtime,
             "child_pid": self.supervisor.child_pid,
         }

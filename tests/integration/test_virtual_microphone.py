@@ -162,7 +162,7 @@ def test_the_device_is_listed_and_a_missing_one_is_reported_while_the_daemon_liv
                                            capture_output=True, check=True).stdout)  # fmt: skip
         assert DEVICE in [device["stable_name"] for device in listed]
         with plant.daemon() as process, plant.client(process) as client, plant.subscriber() as subscriber:
-            event = receive_until(subscriber, lambda event: event.get("state") == "waiting")[-1]
+            event = receive_until(subscriber, lambda event: event.get("state") == "absent")[-1]
             assert "microphone 'Snowball' is not there; inputs now:" in event["reason"]
             client.call("stop")
             assert process.wait(5.0) == 0

@@ -31,6 +31,15 @@ def test_waits_vary_so_that_devices_do_not_come_back_together():
     assert 9.0 < max(waits) <= 9.6
 
 
+def test_a_device_that_is_not_there_is_absent_until_it_runs():
+    life = lifecycle()
+    assert [life.failed(0.0, absent=True) for _ in range(3)] == [0.5, 1.0, 2.0]
+    assert life.state is CaptureState.ABSENT
+    life.restart()
+    life.first_frame(9.0)
+    assert life.state is CaptureState.RUNNING
+
+
 def test_a_permanent_failure_is_final():
     life = lifecycle()
     life.failed(0.0, permanent=True)

@@ -1,10 +1,12 @@
 from itertools import islice
+from types import SimpleNamespace
 
+import numpy as np
 import pytest
 
 from edged.capture import microphone
 from edged.capture.microphone import MicrophoneSource, choose, input_devices, stable_name
-from edged.capture.source import SourceSpec
+from edged.capture.source import AbsentDeviceError, SourceSpec
 from edged.errors import DeviceError
 from tests.fakes.microphone import FakeSoundDevice
 
@@ -49,10 +51,38 @@ def test_a_full_handover_loses_whole_blocks_and_counts_them(binding):
     assert after.lost_before == 30
 
 
-def test_a_device_that_falls_silent_is_an_error(binding, monkeypatch):
-    monkeypatch.setattr(microphone, "_SILENT_AFTER_S", 0.01)
+def test_a_device_that_falls_silent_is_an_error(binding):
     with pytest.raises(DeviceError, match="stopped delivering"):
-        next(open_microphone(binding).blocks())
+        next(open_microphone(binding, silent_after_s=0.01).blocks())
+
+
+@pytest.mark.parametrize("n_frames", [0, -1, -(2**31), 960, 2**31])
+def test_what_is_delivered_counts_and_not_what_the_sound_system_says_of_it(binding, n_frames):
+    source = open_microphone(binding)
+    binding.stream.callback(np.zeros(4, np.float32).data, n_frames, None, SimpleNamespace(input_overflow=False))
+    binding.stream.callback(b"", n_frames, None, SimpleNamespace(input_overflow=True))
+    first, second = islice(source.blocks(), 2)
+    assert (first.sample, first.end, len(second.frames)) == (0, 4, 0)
+    assert second.lost_before >= 1
+
+
+@pytest.mark.parametrize("n_bytes", [1, 5, 4 * 3])
+def test_half_a_frame_is_an_error_because_channels_would_change_places(binding, n_bytes):
+    source = MicrophoneSource(SourceSpec("microphone", "USB", channels=2), binding)
+    binding.stream.callback(bytes(n_bytes), 1, None, SimpleNamespace(input_overflow=False))
+    with pytest.raises(DeviceError, match="not whole frames of 8"):
+        next(source.blocks())
+
+
+def test_a_device_is_found_by_name_whatever_its_number(binding):
+    """Cards appear in another order after a restart: the index opened is that of the moment."""
+    before = open_microphone(binding)
+    index = binding.stream.options["device"]
+    binding.devices.reverse()
+    binding.devices.insert(0, {"name": "webcam", "max_input_channels": 1, "default_samplerate": 16000.0})
+    after = open_microphone(binding)
+    assert (index, binding.stream.options["device"]) == (1, 2)
+    assert before.format == after.format
 
 
 def test_a_device_that_refuses_is_an_error():
@@ -69,7 +99,7 @@ def test_stable_names_use_the_card_id(tmp_path):
 
 def test_a_missing_or_ambiguous_name_lists_what_is_there(binding):
     devices = input_devices(binding)
-    with pytest.raises(DeviceError, match=r"is not there; inputs now: USB Audio.*default"):
+    with pytest.raises(AbsentDeviceError, match=r"is not there; inputs now: USB Audio.*default"):
         choose("Snowball", devices)
     with pytest.raises(DeviceError, match="fits several"):
         choose("u", devices)

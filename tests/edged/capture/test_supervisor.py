@@ -1,17 +1,19 @@
 import os
 import signal
 import threading
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import soundfile
 
 from edged.capture.align import Alignment
-from edged.capture.framing import PERMANENT, Frame, FrameKind, FramingError, encode
+from edged.capture.framing import ABSENT, PERMANENT, REALTIME, Frame, FrameKind, FrameReader, FramingError, encode
 from edged.capture.lifecycle import CaptureState
 from edged.capture.source import SourceSpec
 from edged.capture.supervisor import Supervisor
 from edged.config import CaptureSettings
+from edged.errors import AudioError
 
 FAST = CaptureSettings(restart_initial_s=0.05, restart_max_s=0.1)
 MICROPHONE = SourceSpec("microphone", "x")
@@ -54,7 +56,8 @@ class FakeChild:
     pid = 0
 
     def __init__(self, frames, hang=False):
-        self.frames_fd, self._write_fd = os.pipe()
+        self._read_fd, self._write_fd = os.pipe()
+        self.read = FrameReader(self._read_fd).read
         os.write(self._write_fd, b"".join(map(encode, frames)))
         if not hang:
             self.terminate()
@@ -66,7 +69,7 @@ class FakeChild:
 
     def end(self):
         self.terminate()
-        os.close(self.frames_fd)
+        os.close(self._read_fd)
         return "fake"
 
 
@@ -162,6 +165,55 @@ def test_a_file_played_at_twice_the_time_goes_on_where_it_would_be():
     spec = alignment.new_child(5.5)
     assert spec.start_frame == 160 + 16000
     assert alignment.block(block_frame(16160), 5.6).lost_before == 16000
+
+
+@pytest.mark.parametrize("shape", [{"rate_hz": 48000}, {"channels": 2}])
+def test_a_child_that_changes_its_rate_or_channels_is_replaced(shape):
+    """An offset in samples of one rate was added to an index of another: more samples than the device had."""
+    alignment = Alignment(MICROPHONE)
+    alignment.new_child(0.0)
+    alignment.block(block_frame(0), 0.0)
+    with pytest.raises(FramingError, match="changed its rate or its channels"):
+        alignment.block(replace(block_frame(160), **shape), 0.0)
+    alignment.new_child(1.0)
+    assert alignment.block(replace(block_frame(0), **shape), 1.0).lost_before > 0
+
+
+def test_overruns_are_counted_and_what_went_by_between_children_is_none():
+    children = [
+        lambda: FakeChild([FORMAT, block_frame(0), block_frame(180, lost=20), block_frame(340)]),
+        lambda: FakeChild([FORMAT, block_frame(0), END]),
+    ]
+    supervisor, _ = run(MICROPHONE, children)
+    assert supervisor.overruns == 1
+    assert supervisor.lost_frames > 20
+
+
+def test_a_device_that_is_not_there_is_absent_and_tried_again():
+    absent = Frame(FrameKind.ERROR, flags=ABSENT, payload=b"microphone 'x' is not there")
+    real_time = replace(FORMAT, flags=REALTIME)
+    supervisor, sink = run(MICROPHONE, [lambda: FakeChild([absent]), lambda: FakeChild([real_time, END])])
+    told = [(c.state, c.reason) for c in sink.changes if c.state is CaptureState.ABSENT]
+    assert told == [(CaptureState.ABSENT, "microphone 'x' is not there")]
+    assert supervisor.is_realtime
+
+
+def test_a_microphone_never_fails_for_good():
+    """It came back with one channel where a stream takes the second: the stream refuses until it is as it was."""
+
+    class Narrow(Sink):
+        def block(self, block):
+            if not self.blocks:
+                self.blocks.append(block)
+                raise AudioError("channel 1 of a device with 1 channels")
+            super().block(block)
+
+    lives = iter([FakeChild([FORMAT, block_frame(0)]), FakeChild([FORMAT, block_frame(0), END])])
+    sink = Narrow()
+    supervisor = Supervisor(MICROPHONE, sink, FAST, start_child=lambda _: next(lives))
+    supervisor.start()
+    assert supervisor.join(30.0)
+    assert (supervisor.state, len(sink.blocks)) == (CaptureState.ENDED, 2)
 
 
 def test_an_index_that_does_not_run_on_is_refused():

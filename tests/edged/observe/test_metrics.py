@@ -9,7 +9,7 @@ from edged.observe.metrics import Metrics
 
 BOOKS = {"received": 100, "scored": 80, "dropped": 5, "missing": 7, "lost": 12, "pending": 15}
 STATUS = {
-    "devices": {"mic": {"state": "running", "restarts": 3}},
+    "devices": {"mic": {"state": "running", "restarts": 3, "lost_frames": 480, "overruns": 2}},
     "streams": {
         "press-3": {
             "samples": {"anomaly": BOOKS}, "banks": {"anomaly": 4}, "queued": 160, "level_dbfs": -30.5, "input": "flat",
@@ -31,6 +31,10 @@ def test_the_daemons_status_becomes_metrics():
         'edged_input_ok{stream="press-3"} 0.0',
         'edged_device_running{device="mic"} 1.0',
         'edged_device_restarts_total{device="mic"} 3.0',
+        'edged_device_lost_frames_total{device="mic"} 480.0',
+        'edged_device_overruns_total{device="mic"} 2.0',
+        'edged_device_state{device="mic",state="running"} 1.0',
+        'edged_device_state{device="mic",state="absent"} 0.0',
         'edged_stage_seconds_count{stage="embed"} 1.0',
         "edged_events_last_seq 9.0",
         'edged_refused_total{what="keys"} 7.0',

@@ -17,11 +17,11 @@ CAPTURE = CaptureSettings(block_ms=40)
     [
         (
             MicrophoneSettings(source="microphone", name="hw:CARD=X"),
-            SourceSpec("microphone", "hw:CARD=X", 0, 2, block_s=0.04),
+            SourceSpec("microphone", "hw:CARD=X", 0, 2, block_s=0.04, realtime_priority=10),
         ),
         (
             MicrophoneSettings(source="microphone", rate_hz=48000, channels=4),
-            SourceSpec("microphone", "default", 48000, 4, block_s=0.04),
+            SourceSpec("microphone", "default", 48000, 4, block_s=0.04, realtime_priority=10),
         ),
         (
             FileSettings(source="file", path=Path("/a.wav"), loop=True, speed=2.0),
