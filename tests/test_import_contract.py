@@ -21,6 +21,7 @@ ADAPTERS = {
     "onnxruntime": {"edged.embed.onnx"},
     "tensorrt": {"edged.embed.tensorrt", "edged.compile.builder", "edged.compile.calibrator"},
     "pycuda": {"edged.embed.cuda"},
+    "paho": {"edged.bridge.link"},
     "sounddevice": {"edged.capture.microphone", "edged.capture.devices"},
     "PIL": {"edged.explain.picture"},
     "cryptography": {"edged.references.signing"},
@@ -52,7 +53,7 @@ COMPOSERS = {
 WORLD = ("threading", "multiprocessing", "subprocess", "socket", "zmq", "signal", "asyncio", "queue", "selectors")
 """Libraries of threads, processes and sockets."""
 
-OUTSIDE = ("capture", "events", "control", "observe", "demo", "cli", "service", "runtime", "security", "ring")
+OUTSIDE = ("capture", "bridge", "doctor", "events", "control", "observe", "demo", "cli", "service", "runtime", "security", "ring")
 """The parts of edged that touch the world; everything else is a pure function of its input (and its files)."""
 
 
