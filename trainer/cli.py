@@ -16,6 +16,7 @@ from trainer.commands.explain import explain
 from trainer.commands.export import export
 from trainer.commands.keyword import keyword
 from trainer.commands.plant import plant
+from trainer.commands.precision import precision
 from trainer.commands.reproduce import reproduce
 
 app = typer.Typer(
@@ -37,6 +38,7 @@ app.command()(explain)
 app.command()(reproduce)
 app.command()(align)
 app.command()(plant)
+app.command()(precision)
 
 
 def main() -> None:

@@ -77,7 +77,7 @@ def status(as_json: JsonOption = False, config: ConfigOption = None, state: Stat
         print_json(answer)
         return
     print(f"edged {answer.get('version', '')}: up {answer.get('uptime_s', 0):.0f} s")
-    for section in ("devices", "streams"):
+    for section in ("devices", "streams", "backends"):
         print_table(section, *_columns_and_rows(answer.get(section, {})))
     if refused := {what: n for what, n in answer.get("security", {}).get("refused", {}).items() if n}:
         print("refused: " + ", ".join(f"{what.replace('_', ' ')} {n}" for what, n in refused.items()))
