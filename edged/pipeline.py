@@ -354,7 +354,7 @@ class KeywordMonitor(_FrontHalf):
     def take_near_misses(self) -> list[dict[str, NearMisses]]:
         """What was near to each word (by its identity) since the last time (the thread of the monitor)."""
         taken, self._given_up = self._given_up, []
-        return [*taken, self._spotter.take_near_misses()] if self._spotter else taken
+        return [*taken, *self._spotter.take_near_misses()] if self._spotter else taken
 
     @property
     def bank_version(self) -> int:
@@ -368,7 +368,7 @@ class KeywordMonitor(_FrontHalf):
             raise StateError(f"{self.stream}: anomaly references cannot serve a keyword monitor")
         if self._spotter:
             self._leftover += self._spotter.finish()
-            self._given_up = [*self._given_up[-MOST_GIVEN_UP:], self._spotter.take_near_misses()]
+            self._given_up = [*self._given_up[-MOST_GIVEN_UP:], *self._spotter.take_near_misses()]
         decision = self.bundle.manifest.decision
         self._limits = tuple(LimitFinder(bank, self._settings, self._heard).limits()) if bank else ()
         limits = limits_of(self._limits)

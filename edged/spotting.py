@@ -17,6 +17,8 @@ from edged.references.templates import early_rows
 from edged.score.dtw import StreamingDtw
 from edged.score.verification import LEAD_ROWS, RowMemory, Verification
 
+MOST_TAKEN = 8
+"""Changes of the limits whose near misses wait to be taken: nobody takes them offline."""
 REMEMBERED_ROWS = 1_000
 """For the verification of matches, beside twice the longest template: rivals may make a match wait."""
 
@@ -43,7 +45,10 @@ class KeywordSpotter:
         self._all_matches = all_matches
         loose = np.full(len(model.words), float(decision["loose_distance"]))
         self._limits = loose if all_matches else np.array(limits, dtype=np.float64)
-        self._near_misses = NearMissCollector(model.word_frames, spec.hop_samples / SAMPLE_RATE_HZ)
+        self._near_misses = NearMissCollector(
+            model.word_frames, spec.hop_samples / SAMPLE_RATE_HZ, np.maximum(self._limits, model.limit)
+        )
+        self._taken: list[dict[str, NearMisses]] = []
         hold = decision["loose_hold_frames" if all_matches else "hold_frames"]
         self._dtw = StreamingDtw(model.templates)
         self._verification = Verification(bank.verifier) if bank.verifier else None
@@ -72,18 +77,24 @@ class KeywordSpotter:
 
     def use_limits(self, limits: Sequence[float] | Float64Array) -> None:
         """Judge by other limits from the next frame on."""
-        if not self._all_matches:
-            self._limits = np.array(limits, dtype=np.float64)
-            self._decider.use_limits(self._limits)
+        wanted = np.array(limits, dtype=np.float64)
+        if self._all_matches or np.array_equal(wanted, self._limits):
+            return
+        self._limits = wanted
+        self._decider.use_limits(wanted)
+        self._taken = [*self._taken[-MOST_TAKEN:], self._take(np.maximum(wanted, self.bank.model.limit))]
 
-    def take_near_misses(self) -> dict[str, NearMisses]:
-        """What each word (by its identity) was near to since the last time.
+    def take_near_misses(self) -> list[dict[str, NearMisses]]:
+        """What each word (by its identity) was near to since the last time, a part for each set of limits.
 
         What is nearer than the bundle's own limit may have been the word, so it counts as a match.
         """
-        model = self.bank.model
-        taken = self._near_misses.take(np.maximum(self._limits, model.limit))
-        return {model.identity(place): part for place, part in enumerate(taken)}
+        taken, self._taken = self._taken, []
+        return [*taken, self._take()]
+
+    def _take(self, limits: Float64Array | None = None) -> dict[str, NearMisses]:
+        parts = self._near_misses.take(limits)
+        return {self.bank.model.identity(place): part for place, part in enumerate(parts)}
 
     def finish(self) -> tuple[Detection, ...]:
         """Decide everything that waits, and forget the signal; nothing lasts beyond it."""

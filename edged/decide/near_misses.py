@@ -49,13 +49,22 @@ class NearMissCollector:
     Args:
         word_frames: length of each word.
         frame_s: between two frames.
+        limits: distance of each word below which events are matches: counted, and in nobody's place. None: 0.
         kept: events kept of each word between two calls of `take`.
     """
 
-    def __init__(self, word_frames: Sequence[float] | Float64Array, frame_s: float, *, kept: int = KEPT_EVENTS) -> None:
+    def __init__(
+        self,
+        word_frames: Sequence[float] | Float64Array,
+        frame_s: float,
+        limits: Sequence[float] | Float64Array | None = None,
+        *,
+        kept: int = KEPT_EVENTS,
+    ) -> None:
         frames = np.asarray(word_frames, dtype=np.float64)
         self._shortest, self._same = frames / 2.0, frames * SAME_EVENT_SHARE
         self._frame_s, self._kept, self._n_words = frame_s, kept, len(frames)
+        self._limits = np.zeros(len(frames)) if limits is None else np.array(limits, dtype=np.float64)
         self._open: list[tuple[int, float] | None] = [None] * self._n_words  # frame and distance of its nearest point
         self._begin()
         self.reset()
@@ -64,6 +73,7 @@ class NearMissCollector:
         self._n_frames = 0
         self._nearest: list[list[float]] = [[] for _ in range(self._n_words)]  # heaps of -distance
         self._is_cut = np.zeros(self._n_words, dtype=np.bool_)
+        self._matches = np.zeros(self._n_words, dtype=np.int64)
 
     def reset(self) -> None:
         """Nothing spans what comes next and what was before."""
@@ -86,20 +96,20 @@ class NearMissCollector:
                 self._note(word, end, float(here[row, word]))
         self._edge, self._edge_start = columns[-2:], paths[-1]
 
-    def take(self, limits: Sequence[float] | Float64Array) -> list[NearMisses]:
+    def take(self, limits: Sequence[float] | Float64Array | None = None) -> list[NearMisses]:
         """What each word was near to since the last time; what may still come nearer waits for the next.
 
         Args:
-            limits: distance below which events were matches.
+            limits: below which events are matches from now on; None: as before.
         """
         hours = self._n_frames * self._frame_s / 3600.0
         taken = []
-        for word, limit in enumerate(limits):
+        for word, limit in enumerate(self._limits.tolist()):
             found = np.sort(-np.array(self._nearest[word], dtype=np.float64))
-            matches = int(np.searchsorted(found, limit))
             complete = float(found[-1]) if self._is_cut[word] else FARTHEST
-            taken.append(NearMisses(hours, found[matches:], complete, float(limit), matches))
+            taken.append(NearMisses(hours, found, complete, limit, int(self._matches[word])))
         self._begin()
+        self._limits = self._limits if limits is None else np.array(limits, dtype=np.float64)
         return taken
 
     def _note(self, word: int, end: int, distance: float) -> None:
@@ -114,6 +124,9 @@ class NearMissCollector:
     def _settle(self, word: int) -> None:
         event, self._open[word] = self._open[word], None
         if event is None:
+            return
+        if event[1] < self._limits[word]:
+            self._matches[word] += 1
             return
         heap = self._nearest[word]
         if len(heap) < self._kept:

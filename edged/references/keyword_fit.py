@@ -117,5 +117,5 @@ def _fitted(
     collector = NearMissCollector(model.word_frames, hop_s, kept=BACKGROUND_EVENTS)
     collector.push(0, distances / ordinary, starts)
     collector.reset()
-    near = collector.take([0.0])[0]
+    near = collector.take()[0]
     return ordinary, replace(near, complete_below=min(near.complete_below, FARTHEST))

@@ -108,12 +108,12 @@ def spotted(bank: KeywordBank, trace: Trace, limits: Sequence[float]) -> list[Sp
 
 def heard(bank: KeywordBank, recordings: Mapping[str, Trace]) -> dict[str, list[NearMisses]]:
     """What a running monitor would remember of these recordings."""
-    collector, model = NearMissCollector(bank.model.word_frames, HOP_S), bank.model
+    model = bank.model
+    collector = NearMissCollector(model.word_frames, HOP_S, np.full(len(model.words), model.limit))
     for distances, starts in recordings.values():
         collector.push(0, np.asarray(distances, np.float64), np.asarray(starts, np.int64))
         collector.reset()
-    taken = collector.take(np.full(len(model.words), model.limit))
-    return {model.identity(place): [part] for place, part in enumerate(taken)}
+    return {model.identity(place): [part] for place, part in enumerate(collector.take())}
 
 
 @dataclass(frozen=True)

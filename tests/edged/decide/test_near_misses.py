@@ -24,12 +24,12 @@ def stream(seed=0, n_frames=2000):
 
 
 def collected(distances, starts, cuts=(), limits=(0.0, 0.0), **options):
-    collector = NearMissCollector(WORD_FRAMES, FRAME_S, **options)
+    collector = NearMissCollector(WORD_FRAMES, FRAME_S, limits, **options)
     edges = [0, *sorted(cuts), len(distances)]
     for first, last in itertools.pairwise(edges):
         collector.push(first, distances[first:last], starts[first:last])
     collector.reset()
-    return collector.take(limits)
+    return collector.take()
 
 
 def brute_force(distances, starts, word):
@@ -72,6 +72,27 @@ def test_what_was_a_match_is_counted_and_not_kept():
     assert part.distances.tolist() == whole.distances[4:].tolist()
 
 
+def test_matches_take_nobodys_place():
+    """A word that is said all the time would leave no room for what is not the word, and its tail would be unknown."""
+    whole = collected(*stream(), kept=10_000)[0]
+    limit = float(whole.distances[20])
+    part = collected(*stream(), kept=8, limits=(limit, 0.0))[0]
+    assert part.matches == 20
+    assert part.distances.tolist() == whole.distances[20:28].tolist()
+
+
+def test_limits_can_change_from_one_part_to_the_next():
+    distances, starts = stream()
+    collector = NearMissCollector(WORD_FRAMES, FRAME_S, [0.0, 0.0])
+    collector.push(0, distances[:1000], starts[:1000])
+    before = collector.take([0.9, 0.9])[0]
+    collector.push(1000, distances[1000:], starts[1000:])
+    after = collector.take()[0]
+    assert (before.limit, after.limit) == (0.0, 0.9)
+    assert before.matches == 0
+    assert (after.distances >= 0.9).all()
+
+
 def test_paths_shorter_than_half_the_word_are_no_events():
     distances, _ = stream()
     assert not len(collected(distances, np.arange(len(distances))[:, None] - np.array([5, 5]))[0].distances)
@@ -82,7 +103,7 @@ def test_nothing_spans_a_gap():
     for dip in (0.5, 0.4):
         collector.push(0, np.array([[2.0], [dip], [2.0]]), np.array([[-9], [-9], [-9]]))
         collector.reset()
-    assert collector.take([0.0])[0].distances.tolist() == [0.4, 0.5]
+    assert collector.take()[0].distances.tolist() == [0.4, 0.5]
 
 
 def test_memory_is_bounded_whatever_comes():
