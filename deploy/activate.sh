@@ -61,7 +61,7 @@ becomes_ready() {
     since=$(date +%s)
     systemctl reset-failed "$UNIT" 2>/dev/null || true
     if ! systemctl restart "$UNIT"; then
-        journalctl --sync || true
+        sleep 1 # the last lines are on their way to the journal
         journalctl --unit="$UNIT" --since="@$since" --lines=40 --no-pager --output=cat >&2 || true
         return 1
     fi
