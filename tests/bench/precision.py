@@ -4,7 +4,8 @@
 
 FP16: weights and activations rounded to 16 bits, sums in float32. INT8: quantise/dequantise pairs as TensorRT would
 run them, calibrated on synthetic machines and recorded words, none of which is judged here. Everything else is the
-product: front end, scoring, decision. A precision may be a default where no set loses more than 0.005 AUC or F1. `--write` puts the table into edged/README.md.
+product: front end, scoring, decision. A precision may be a default where no set loses more than 0.005 AUC or F1.
+`--write` puts the table into edged/README.md.
 """
 
 from __future__ import annotations

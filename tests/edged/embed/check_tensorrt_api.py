@@ -33,7 +33,7 @@ ICudaEngine.get_tensor_mode ICudaEngine.get_tensor_shape ICudaEngine.get_tensor_
 ICudaEngine.get_tensor_profile_shape
 IExecutionContext.set_input_shape IExecutionContext.set_tensor_address IExecutionContext.execute_async_v3
 TensorIOMode.INPUT TensorIOMode.OUTPUT MemoryPoolType.WORKSPACE BuilderFlag.TF32 float32 __version__
-""".split()
+""".split()  # noqa: SIM905 - fifty strings in quotes would be harder to read
 """Used with every version."""
 
 SOMEWHERE = {
@@ -80,10 +80,8 @@ def describe(module, name):
 
 def parameters(text):
     """``self: A, flags: int = 0`` -> ["flags="]; a default is marked."""
-    found = []
-    for part in re.split(r", (?=\w+: )", text)[1:]:
-        found.append(part.split(":")[0] + ("=" if " = " in part else ""))
-    return found
+    parts = re.split(r", (?=\w+: )", text)[1:]
+    return [part.split(":")[0] + ("=" if " = " in part else "") for part in parts]
 
 
 def problems(table, version):

@@ -93,7 +93,8 @@ def test_any_number_of_segments_gives_what_the_cpu_gives(fake, bundle, n):
         assert len(found) == n
         for a, b in zip(found, expected, strict=True):
             np.testing.assert_allclose(a.vectors["out"], b.vectors["out"], rtol=1e-5)
-            assert a.vectors["level"] is b.vectors["level"] and (a.sample_start, a.epoch) == (b.sample_start, b.epoch)
+            assert a.vectors["level"] is b.vectors["level"]
+            assert (a.sample_start, a.epoch) == (b.sample_start, b.epoch)
     embedder.close()
 
 
@@ -127,7 +128,7 @@ def test_names_and_not_an_order_decide(fake, bundle):
 
 
 def test_a_size_is_captured_once_and_then_replayed(newest, bundle):
-    gpu, trt = newest
+    gpu, _trt = newest
     embedder = embedder_of(bundle)
     for _ in range(5):
         embedder.embed(segments(3))  # as 4
