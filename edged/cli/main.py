@@ -7,8 +7,8 @@ import sys
 import typer
 
 from edged import __version__
+from edged.cli import bridge, daemon, enrolment, explain, feedback, inspection, keys, messages, scoring
 from edged.cli import compile as compilation
-from edged.cli import daemon, enrolment, explain, feedback, inspection, keys, messages, scoring
 from edged.errors import EdgedError
 
 app = typer.Typer(
@@ -19,7 +19,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode="markdown",
 )
-for group in (daemon, scoring, enrolment, feedback, messages, explain, inspection, keys, compilation):
+for group in (daemon, scoring, enrolment, feedback, messages, explain, inspection, keys, compilation, bridge):
     group.register(app)
 
 

@@ -66,12 +66,12 @@ class _Subscription:
     """What both subscribers share: the tracker, the cursor and the socket's options."""
 
     def __init__(
-        self, topics: Sequence[str], after_seq: int | None, cursor: str | Path | None, *, can_ask: bool
+        self, topics: Sequence[str], after_seq: int | Position | None, cursor: str | Path | None, *, can_ask: bool
     ) -> None:
         self._cursor = CursorFile(Path(cursor)) if cursor is not None else None
         start = self._cursor.load() if self._cursor else None
         if start is None and after_seq is not None:
-            start = Position(after_seq)
+            start = after_seq if isinstance(after_seq, Position) else Position(after_seq)
         self._topics = tuple(topics)
         self._tracker = Tracker(self._topics, start, can_ask=can_ask)
         self._heard_s = time.monotonic()
@@ -134,7 +134,7 @@ class Subscriber(_Subscription):
         endpoint: the daemon's event socket.
         topics: prefixes, such as ``anomaly.press-3``; everything by default.
         control_endpoint: the daemon's control socket; without it holes are counted but not filled.
-        after_seq: first give everything journalled after this number.
+        after_seq: first give everything journalled after this number, or this position of an earlier subscriber.
         curve: keys, if the daemon asks for them.
         cursor: a small file that remembers how far we came; where it exists it counts, not ``after_seq``.
 
@@ -148,7 +148,7 @@ class Subscriber(_Subscription):
         topics: Sequence[str] = ("",),
         control_endpoint: str | None = None,
         *,
-        after_seq: int | None = None,
+        after_seq: int | Position | None = None,
         curve: CurveClient | None = None,
         cursor: str | Path | None = None,
     ) -> None:
@@ -236,7 +236,7 @@ class AsyncSubscriber(_Subscription):
         topics: Sequence[str] = ("",),
         control_endpoint: str | None = None,
         *,
-        after_seq: int | None = None,
+        after_seq: int | Position | None = None,
         curve: CurveClient | None = None,
         cursor: str | Path | None = None,
     ) -> None:
