@@ -378,6 +378,7 @@ class Service:
     def _publish(self, stream: Stream, monitor: Monitor, outcome: Outcome) -> None:
         self.thresholds.heard(stream, monitor, outcome)
         self.keyword_limits.heard(stream, monitor)
+        self.metrics.judged(stream.name, monitor.name, outcome)
         for scored in outcome.scored:
             event = score_event(scored, monitor, stream.clock, self.boot)
             stream.scores.append(event)

@@ -6,17 +6,16 @@ from collections.abc import Callable, Iterable
 from typing import Any
 from wsgiref.simple_server import WSGIServer
 
-from prometheus_client import CollectorRegistry, Histogram, start_http_server
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, start_http_server
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
-from edged.capture.lifecycle import CaptureState
 from edged.config import MetricsSettings
 from edged.errors import ConfigError
+from edged.flow import Outcome
+from edged.observe.page import ALARMS, SCORE, STAGE_SECONDS, THRESHOLD, families
 
 _STAGE_BUCKETS_S = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0)
-_SAMPLE_COUNTERS = ("received", "scored", "dropped", "missing")
 
 
 class Metrics:
@@ -30,13 +29,25 @@ class Metrics:
         self.registry = CollectorRegistry()
         self.registry.register(StatusCollector(status))
         self._stages = Histogram(
-            "edged_stage_seconds", "Time spent in a stage", ["stage"], buckets=_STAGE_BUCKETS_S, registry=self.registry
-        )
+            STAGE_SECONDS.name, STAGE_SECONDS.text, STAGE_SECONDS.labels, buckets=_STAGE_BUCKETS_S,
+            registry=self.registry,
+        )  # fmt: skip
+        self._alarms = Counter(ALARMS.name, ALARMS.text, ALARMS.labels, registry=self.registry)
+        self._score = Gauge(SCORE.name, SCORE.text, SCORE.labels, registry=self.registry)
+        self._threshold = Gauge(THRESHOLD.name, THRESHOLD.text, THRESHOLD.labels, registry=self.registry)
         self._server: WSGIServer | None = None
 
     def observe(self, stage: str, duration_s: float) -> None:
         """A stage took so long."""
         self._stages.labels(stage).observe(duration_s)
+
+    def judged(self, stream: str, monitor: str, outcome: Outcome) -> None:
+        """What a monitor made of a segment (the worker's thread)."""
+        for scored in outcome.scored[-1:]:
+            self._score.labels(stream).set(scored.anomaly_score)
+            self._threshold.labels(stream).set(scored.threshold)
+        for detection in outcome.detections:
+            self._alarms.labels(stream, monitor, detection.kind).inc()
 
     def serve(self, settings: MetricsSettings) -> None:
         """Answer on HTTP.
@@ -67,55 +78,10 @@ class StatusCollector(Collector):
     def __init__(self, status: Callable[[], dict[str, Any]]) -> None:
         self._status = status
 
+    def describe(self) -> Iterable[Metric]:
+        """Nothing: registering must not ask a daemon that is not built yet."""
+        return ()
+
     def collect(self) -> Iterable[Metric]:
         """All metrics."""
-        status = self._status()
-        yield from self._streams(status["streams"])
-        yield from self._devices(status["devices"])
-        yield from self._security(status["security"])
-        for name, value in status["events"].items():
-            yield GaugeMetricFamily(f"edged_events_{name}", f"Events: {name}", value=value)
-
-    def _streams(self, streams: dict[str, Any]) -> Iterable[Metric]:
-        samples = CounterMetricFamily(
-            "edged_samples", "Samples by what became of them", labels=["stream", "monitor", "fate"]
-        )
-        queued = GaugeMetricFamily("edged_queued_samples", "Samples that wait for the worker", labels=["stream"])
-        level = GaugeMetricFamily("edged_input_level_dbfs", "Level of the latest second", labels=["stream"])
-        healthy = GaugeMetricFamily("edged_input_ok", "1 while the input is healthy", labels=["stream"])
-        bank = GaugeMetricFamily("edged_bank_version", "Version of the references", labels=["stream", "monitor"])
-        for name, stream in streams.items():
-            for monitor, books in stream["samples"].items():
-                for fate in _SAMPLE_COUNTERS:
-                    samples.add_metric([name, monitor, fate], books[fate])
-                bank.add_metric([name, monitor], stream["banks"][monitor])
-            queued.add_metric([name], stream["queued"])
-            level.add_metric([name], stream["level_dbfs"])
-            healthy.add_metric([name], float(stream["input"] == "ok"))
-        return samples, queued, level, healthy, bank
-
-    def _security(self, security: dict[str, Any]) -> Iterable[Metric]:
-        refused = CounterMetricFamily("edged_refused", "Connections and requests refused, by why", labels=["what"])
-        for what, count in security["refused"].items():
-            refused.add_metric([what], count)
-        connections = GaugeMetricFamily("edged_connections", "Open connections", value=security["open"])
-        return refused, connections
-
-    def _devices(self, devices: dict[str, Any]) -> Iterable[Metric]:
-        running = GaugeMetricFamily("edged_device_running", "1 while the device delivers", labels=["device"])
-        restarts = CounterMetricFamily("edged_device_restarts", "Restarts of the capture child", labels=["device"])
-        lost = CounterMetricFamily("edged_device_lost_frames", "Device samples declared lost", labels=["device"])
-        overruns = CounterMetricFamily(
-            "edged_device_overruns", "How often a running capture child lost samples", labels=["device"]
-        )
-        state = GaugeMetricFamily(
-            "edged_device_state", "1 for the state the device is in, 0 for others", labels=["device", "state"]
-        )
-        for name, device in devices.items():
-            lost.add_metric([name], device["lost_frames"])
-            overruns.add_metric([name], device["overruns"])
-            for known in CaptureState:
-                state.add_metric([name, known.value], float(device["state"] == known.value))
-            running.add_metric([name], float(device["state"] == "running"))
-            restarts.add_metric([name], device["restarts"])
-        return running, restarts, lost, overruns, state
+        return families(self._status())
