@@ -412,6 +412,7 @@ class Service:
                 **self.publisher.status(),
                 "clips_saved": self.clips.saved,
                 "clips_lost": self.clips.lost,
+                "clips_removed": self.clips.removed,
             },
             "security": self.guard.facts(),
         }

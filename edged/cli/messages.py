@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -11,6 +12,8 @@ from edged.cli.output import note, print_json, print_line, print_table
 
 DECISIONS = ("anomaly.", "keyword.", "status.")
 """What people want to see; scores and heartbeats are for programs that ask for them."""
+
+_MAX_SEQ = 1 << 62
 
 
 def register(app: typer.Typer) -> None:
@@ -27,13 +30,21 @@ def listen(
             "--topic", "-t", help="Topic prefix, such as anomaly.press-3; '' for everything, scores and heartbeats too"
         ),
     ] = None,
+    after: Annotated[
+        int | None, typer.Option("--after", min=0, max=_MAX_SEQ, help="First what the journal holds after this number")
+    ] = None,
+    cursor: Annotated[
+        Path | None, typer.Option("--cursor", help="A small file that remembers how far you came: go on there")
+    ] = None,
     jsonl: JsonlOption = False,
     config: ConfigOption = None,
     state: StateOption = None,
 ) -> None:
-    """Subscribe to the running daemon and print its events until Ctrl-C.
+    """Subscribe to the running daemon and print its events until Ctrl-C; what was missed comes from the journal.
 
     Example: edged listen --topic anomaly. --topic keyword.
+
+    Example: edged listen --jsonl --cursor seen.json >> events.jsonl
     """
     from edged.configfile import load_config
     from edged.events.subscriber import Subscriber
@@ -41,13 +52,18 @@ def listen(
     settings = load_config(config, state)
     note(f"listening at {settings.events_endpoint} (Ctrl-C ends)")
     topics = tuple(topic or DECISIONS)
-    with Subscriber(settings.events_endpoint, topics, control_endpoint=settings.control_endpoint) as subscriber:
+    with Subscriber(
+        settings.events_endpoint, topics, settings.control_endpoint, after_seq=after, cursor=cursor
+    ) as subscriber:
         for event in subscriber:
             print_line(event) if jsonl else print(event_line(event), flush=True)
 
 
 def events(
-    since: Annotated[str, typer.Option("--since", help="Sequence number, or RFC 3339 time")] = "0",
+    since: Annotated[
+        str, typer.Option("--since", help="Number, or RFC 3339 time: from the first event of that time on, by number")
+    ] = "0",
+    topic: Annotated[list[str] | None, typer.Option("--topic", "-t", help="Topic prefix, such as anomaly.")] = None,
     limit: Annotated[int, typer.Option("--limit", min=1, max=100_000, help="At most this many")] = 1000,
     jsonl: JsonlOption = False,
     config: ConfigOption = None,
@@ -55,13 +71,13 @@ def events(
 ) -> None:
     """Print what the journal holds, oldest first; needs no daemon.
 
-    Example: edged events --since 2026-01-31T00:00:00Z --jsonl
+    Example: edged events --since 2026-01-31T00:00:00Z --topic anomaly. --jsonl
     """
     from edged.configfile import load_config
     from edged.events.journal import read_journal
 
     settings = load_config(config, state)
-    for event in read_journal(settings.state_path, since=since, limit=limit):
+    for event in read_journal(settings.state_path, since=since, topics=topic or ("",), limit=limit):
         print_line(event) if jsonl else print(event_line(event))
 
 
@@ -79,8 +95,26 @@ def status(as_json: JsonOption = False, config: ConfigOption = None, state: Stat
     print(f"edged {answer.get('version', '')}: up {answer.get('uptime_s', 0):.0f} s")
     for section in ("devices", "streams", "backends"):
         print_table(section, *_columns_and_rows(answer.get(section, {})))
+    for line in _storage_lines(answer.get("storage", {}), answer.get("events", {})):
+        print(line)
     if refused := {what: n for what, n in answer.get("security", {}).get("refused", {}).items() if n}:
         print("refused: " + ", ".join(f"{what.replace('_', ' ')} {n}" for what, n in refused.items()))
+
+
+def _storage_lines(storage: dict[str, Any], counts: dict[str, Any]) -> list[str]:
+    """What an operator should know of the disk and the journal; nothing where all is well.
+
+    >>> _storage_lines({"state": "failing", "reason": "disk full"}, {"unjournalled": 3})
+    ['storage: failing: disk full', 'journal: 3 events wait for it']
+    """
+    lines = []
+    if storage.get("state", "ok") != "ok":
+        lines.append(f"storage: {storage['state']}: {storage['reason']}")
+    if storage.get("salvaged"):
+        lines.append(f"state database: {storage['salvaged']}")
+    waiting, lost = counts.get("unjournalled", 0), counts.get("lost_from_journal", 0)
+    facts = [f"{waiting} events wait for it"] * bool(waiting) + [f"{lost} never came into it"] * bool(lost)
+    return lines + [f"journal: {', '.join(facts)}"] * bool(facts)
 
 
 def event_line(event: dict[str, Any]) -> str:

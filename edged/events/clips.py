@@ -103,11 +103,15 @@ class ClipFolder:
 
     Args:
         settings: bounds on age and size, and the format.
+
+    Attributes:
+        removed: clips that were removed for age or room.
     """
 
     def __init__(self, state_dir: Path, settings: ClipsSettings) -> None:
         self._folder = state_dir / CLIPS_DIR_NAME
         self._settings = settings
+        self.removed = 0
 
     def write(self, relative: str, samples: Float32Array, origin: ClipOrigin) -> None:
         """Store a clip as 16-bit samples, after making room for it.
@@ -145,6 +149,7 @@ class ClipFolder:
             allowed -= stat.st_size
             if allowed < 0 or stat.st_mtime < oldest_s:
                 path.unlink(missing_ok=True)
+                self.removed += 1
 
     def remove_unfinished(self) -> None:
         """Remove what a killed process left behind: once, at the start.

@@ -214,8 +214,10 @@ def _object(body: str) -> dict[str, Any] | None:
     return found if isinstance(found, dict) else None
 
 
-def read_journal(state_dir: Path, *, since: str = "0", limit: int = MAX_REPLAY_EVENTS) -> list[dict[str, Any]]:
-    """Events after a sequence number, or since an RFC 3339 time.
+def read_journal(
+    state_dir: Path, *, since: str = "0", topics: Sequence[str] = ("",), limit: int = MAX_REPLAY_EVENTS
+) -> list[dict[str, Any]]:
+    """Events after a sequence number, or from the first one of an RFC 3339 time on.
 
     Raises:
         UsageError: ``since`` is neither.
@@ -223,8 +225,8 @@ def read_journal(state_dir: Path, *, since: str = "0", limit: int = MAX_REPLAY_E
     """
     with JournalReader(state_dir) as reader:
         if re.fullmatch(r"\d{1,18}", since):
-            return reader.after(int(since), limit=limit)
-        return reader.since(parse_time_ns(since), limit=limit)
+            return reader.after(int(since), topics=topics, limit=limit)
+        return reader.since(parse_time_ns(since), topics=topics, limit=limit)
 
 
 def parse_time_ns(text: str) -> int:

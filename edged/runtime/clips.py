@@ -73,6 +73,11 @@ class ClipSaver:
         self._thread = threading.Thread(target=self._run, name="clips", daemon=True)
 
     @property
+    def removed(self) -> int:
+        """Clips removed for age or room in this life."""
+        return self._folder.removed
+
+    @property
     def is_idle(self) -> bool:
         """Whether every clip asked for is saved or lost."""
         return not (self._waiting or self._is_writing)

@@ -6,6 +6,7 @@ from contextlib import contextmanager
 import pytest
 import zmq
 
+from edged.clock import FakeClock, rfc3339
 from edged.config import ControlSettings, EventsSettings, SecuritySettings
 from edged.control.server import ControlServer
 from edged.errors import ConfigError, StateError
@@ -17,6 +18,10 @@ from edged.events.replay import replay
 from edged.events.schema import ScoreEvent, StatusEvent
 from edged.events.subscriber import Subscriber
 from edged.security import SocketGuard
+
+
+def seqs(events):
+    return [event["seq"] for event in events]
 
 
 def status(number, stream="a"):
@@ -185,6 +190,42 @@ def test_without_control_a_hole_is_counted(tmp_path):
     with running(tmp_path), subscribe(tmp_path, after_seq=4) as subscriber:
         wait_for_heartbeat(subscriber)
         assert subscriber.missed == 6
+
+
+@pytest.mark.parametrize("step_s", [3600.0, -3600.0])
+def test_a_step_of_the_wall_clock_is_told_and_numbers_keep_the_order(tmp_path, step_s):
+    clock = FakeClock(1_800_000_000.0)
+    with zmq.Context() as context, subscribe(tmp_path, after_seq=0) as subscriber:
+        settings = EventsSettings(heartbeat_s=0.1, low_space_mib=0)
+        publisher = Publisher(SocketGuard(context, SecuritySettings()), f"ipc://{tmp_path}/e", tmp_path,
+                              settings=settings, boot="b", clock=clock)  # fmt: skip
+        publisher.start()
+        wait_for_heartbeat(subscriber)
+        publisher.alarm(status(1), clock.wall_ns())
+        clock.step_wall(step_s)
+        told = receive_statuses(subscriber, 2)[-1]
+        clock.advance(60.0)
+        publisher.alarm(status(2), clock.wall_ns())
+        receive_statuses(subscriber, 1)
+        while (beat := subscriber.receive(10.0))["kind"] != "heartbeat":
+            pass
+        assert publisher.stop(10.0)
+    assert (told["subject"], told["state"]) == ("clock", "stepped")
+    assert f"{step_s:+.1f} s" in told["reason"]
+    assert beat["uptime_s"] == 60.0
+    assert seqs(read_journal(tmp_path)) == [1, 2, 3]
+    found = read_journal(tmp_path, since=rfc3339(clock.wall_ns()))
+    assert seqs(found) == ([3] if step_s > 0 else [1, 2, 3])  # set back, the first is stamped later than the last
+
+
+def test_telemetry_is_never_journalled(tmp_path):
+    with running(tmp_path) as publisher, subscribe(tmp_path) as subscriber:
+        wait_for_heartbeat(subscriber)
+        publisher.telemetry(score(1))
+        while (event := subscriber.receive(10.0))["kind"] != "score":
+            pass
+    assert "seq" not in event
+    assert read_journal(tmp_path) == []
 
 
 def test_many_threads_lose_nothing(tmp_path):
