@@ -45,10 +45,12 @@ COMPOSERS = {
     "edged.spotting",
     "edged.frontend",
     "edged.references.anomaly",
+    "edged.references.fitting",
     "edged.references.keyword",
     "edged.references.keyword_fit",
+    "edged.references.transfer",
 }
-"""The only modules that name more than one stage: listening, and what enrolment keeps of each kind of monitor."""
+"""The only modules that name more than one stage: listening, and what is fitted, kept and taken in of each monitor."""
 
 WORLD = ("threading", "multiprocessing", "subprocess", "socket", "zmq", "signal", "asyncio", "queue", "selectors")
 """Libraries of threads, processes and sockets."""
