@@ -40,6 +40,7 @@ def is_state(state):
     return lambda event: event.get("state") == state and event.get("subject") == "capture"
 
 
+@pytest.mark.timeout(300 + 10 * N_KILLS)
 def test_a_child_killed_again_and_again_costs_what_is_declared_and_nothing_else(press):
     """Samples in = scored + lost, to the sample; the daemon keeps no process, pipe or thread of the dead."""
     with press.daemon() as daemon, press.client(daemon) as client, press.subscriber() as subscriber:

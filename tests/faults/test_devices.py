@@ -103,6 +103,7 @@ def states(events, stream="machine", subject="capture"):
     return [e["state"] for e in events if e["kind"] == "status" and (e["stream"], e["subject"]) == (stream, subject)]
 
 
+@pytest.mark.timeout(300 + 5 * N_CYCLES)
 def test_a_card_pulled_out_and_put_back_again_and_again(card):
     rng = np.random.default_rng(1)
     visits = [

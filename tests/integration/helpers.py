@@ -13,8 +13,10 @@ import yaml
 from edged.assembly import Assembly
 from edged.config import Config
 from edged.control.client import running_daemon
+from edged.embed.bundle import Manifest, RepresentationSpec, write_bundle
 from edged.events.journal import read_journal
 from edged.events.subscriber import Subscriber
+from edged.features.anomaly import AnomalySpec
 from edged.references.enroll import enroll_paths
 from edged.references.store import BankStore
 
@@ -32,6 +34,18 @@ def hum(seconds, seed=0, fault=False):
     if fault:
         sound += 0.1 * np.sin(2 * np.pi * 3100 * t) * (1 + np.sign(np.sin(2 * np.pi * 7 * t)))
     return sound.astype(np.float32)
+
+
+def write_small_bundle(directory, hop_samples=4096):
+    """Segments of 1 s, scored by statistics alone: quick to enrol and to decide."""
+    spec = AnomalySpec(segment_samples=16000, hop_samples=hop_samples, inputs=())
+    manifest = Manifest(
+        kind="anomaly", id="small", version="1", segment_samples=16000, hop_samples=hop_samples,
+        features=spec.model_dump(mode="json"), features_digest=spec.digest(),
+        representations=(RepresentationSpec(name="statistics", source="features", dim=384, backend="density"),),
+        score_direction="higher_is_more_anomalous",
+    )  # fmt: skip
+    return write_bundle(directory, manifest).directory
 
 
 class Plant:
