@@ -118,7 +118,8 @@ def soak(directory, duration_s):
     unaccounted = {name: writer.frames - b["scored"] - b["lost"] for name, b in books.items()}
     return {
         "hours": round(duration_s / 3600, 3), "streams": N_STREAMS, "times_real_time": round(duration_s / took_s, 1),
-        "times_real_time_of_a_cpu_second": round(duration_s / cpu_s, 1), "written_per_stream": writer.frames, "unaccounted": unaccounted,
+        "times_real_time_of_a_cpu_second": round(duration_s / cpu_s, 1),
+        "written_per_stream": writer.frames, "unaccounted": unaccounted,
         "lost": {name: b["lost"] for name, b in books.items()},
         "faults": writer.n_faults, "onsets": len(onsets),
         "rss_mib": [round(rss_kib[0] / 1024, 1), round(rss_kib[-1] / 1024, 1)],
