@@ -7,7 +7,7 @@ import sys
 import typer
 
 from edged import __version__
-from edged.cli import bridge, daemon, enrolment, explain, feedback, inspection, keys, messages, scoring
+from edged.cli import bridge, daemon, doctor, enrolment, explain, feedback, inspection, keys, messages, scoring
 from edged.cli import compile as compilation
 from edged.errors import EdgedError
 
@@ -19,7 +19,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode="markdown",
 )
-for group in (daemon, scoring, enrolment, feedback, messages, explain, inspection, keys, compilation, bridge):
+for group in (daemon, scoring, enrolment, feedback, messages, explain, inspection, keys, compilation, bridge, doctor):
     group.register(app)
 
 
