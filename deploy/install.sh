@@ -173,10 +173,11 @@ roll_back() {
 uninstall() {
     check_place
     one_at_a_time
+    systemctl disable --now --quiet edged-mqtt.service 2>/dev/null || true
     systemctl disable --now --quiet edged.service 2>/dev/null || systemctl stop edged.service 2>/dev/null || true
     systemctl stop edged-compile.service 2>/dev/null || true
     rm -f "$UNITS"/systemd/system/edged.service "$UNITS"/systemd/system/edged.service.d/backoff.conf \
-        "$UNITS"/systemd/system/edged-compile.service \
+        "$UNITS"/systemd/system/edged-compile.service "$UNITS"/systemd/system/edged-mqtt.service \
         "$UNITS"/systemd/system-preset/50-edged.preset "$UNITS"/sysusers.d/edged.conf "$UNITS"/tmpfiles.d/edged.conf
     rmdir "$UNITS"/systemd/system/edged.service.d 2>/dev/null || true
     [ ! -L "$COMMAND" ] || rm -f "$COMMAND"

@@ -1,8 +1,8 @@
 # Sourced by install.sh and build-deb.sh: makes a release, a virtual environment that only has to be put in its place.
 # shellcheck shell=bash
 
-# What edged needs beside Python: sound cards through PortAudio.
-RELEASE_EXTRAS=microphone
+# What edged needs beside its core: sound cards through PortAudio, and the MQTT bridge.
+RELEASE_EXTRAS=microphone,mqtt
 
 # Put exactly the wheels edged needs into an empty directory, its own among them. Nothing is compiled.
 collect_wheels() { # PYTHON SOURCE OUT [OFFLINE]
@@ -79,6 +79,7 @@ build_release() { # SOURCE WHEELS STAGE FINAL
 install_units() { # FROM TO
     install -D -m 644 "$1/edged.service" "$2/systemd/system/edged.service"
     install -D -m 644 "$1/edged-compile.service" "$2/systemd/system/edged-compile.service"
+    install -D -m 644 "$1/edged-mqtt.service" "$2/systemd/system/edged-mqtt.service"
     install -D -m 644 "$1/edged.preset" "$2/systemd/system-preset/50-edged.preset"
     install -D -m 644 "$1/edged.sysusers" "$2/sysusers.d/edged.conf"
     install -D -m 644 "$1/edged.tmpfiles" "$2/tmpfiles.d/edged.conf"

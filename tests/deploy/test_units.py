@@ -23,7 +23,7 @@ def run(*command, **options):
     return subprocess.run(list(map(str, command)), capture_output=True, text=True, check=False, timeout=120, **options)
 
 
-@pytest.fixture(params=["edged", "edged-compile"])
+@pytest.fixture(params=["edged", "edged-compile", "edged-mqtt"])
 def unit(request, tmp_path):
     """A unit, with a command that is here, as systemd wants to see it."""
     text = (UNITS / f"{request.param}.service").read_text(encoding="utf-8")
