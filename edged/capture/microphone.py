@@ -99,7 +99,8 @@ class MicrophoneSource:
         index, device = choose(spec.target or DEFAULT_DEVICE, input_devices(self._binding))
         channels = spec.channels or min(device.channels, MAX_CHANNELS)
         self.format = AudioFormat(spec.rate_hz or device.rate_hz, channels)
-        self._handover: queue.SimpleQueue[tuple[bytes, int]] = queue.SimpleQueue()
+        # Not SimpleQueue: that of Python 3.11 waits for ever when it is woken in vain and its time is up meanwhile.
+        self._handover: queue.Queue[tuple[bytes, int]] = queue.Queue()
         self._silent_after_s = spec.silent_after_s
         self._lost_frames = 0
         self._last_callback_s = 0.0
