@@ -31,6 +31,8 @@ from edged.observe.logs import set_up_logging
 from edged.observe.metrics import Metrics
 from edged.observe.notify import READY, STOPPING, notify
 from edged.pipeline import Monitor, run_once
+from edged.references.store import BankStore
+from edged.reserve import give_up
 from edged.runtime.backends import Backends
 from edged.runtime.clips import ClipSaver
 from edged.runtime.keyword_limits import KeywordLimitKeeper
@@ -122,7 +124,7 @@ class Service:
         """
         with ExitStack() as started:
             started.enter_context(only_daemon(self.config.state_path))
-            self._salvaged = salvage_if_damaged(self.config.state_path, self._clock.wall_ns())
+            self._open_state()
             self._build()
             self._warm_up()
             self.guard = self._open_context(started)
@@ -153,6 +155,23 @@ class Service:
             for change in [*self._at_start, *self._of_salvage()]:
                 self.announce(change)
             self._running = started.pop_all()
+
+    def _open_state(self) -> None:
+        """The state database as it is to be used: whole, and openable on a full disk.
+
+        Raises:
+            StateError: it cannot be opened, or there is no room to salvage it.
+        """
+        state_dir = self.config.state_path
+        try:
+            self._salvaged = salvage_if_damaged(state_dir, self._clock.wall_ns())
+            BankStore(state_dir).close()
+        except StateError as error:
+            if not give_up(state_dir):
+                raise
+            _log.warning("%s: the reserve is used", error)
+            self._salvaged = salvage_if_damaged(state_dir, self._clock.wall_ns())
+            BankStore(state_dir).close()
 
     def _of_salvage(self) -> list[StatusChange]:
         """What there is to tell of a state database that was damaged."""

@@ -22,6 +22,7 @@ from edged.events.journal import Journal
 from edged.events.overflow import Overflow, Timed
 from edged.events.retention import Bounds
 from edged.events.schema import Journalled
+from edged.reserve import put_by
 
 _log = logging.getLogger(__name__)
 
@@ -169,6 +170,7 @@ class JournalKeeper:
             self._set("low", f"{free_mib:.0f} MiB are free, telemetry is off below {self._settings.low_space_mib} MiB")
         else:
             self._set("ok", "everything is journalled, and there is room")
+            put_by(self._state_dir)
 
     def _set(self, storage: StorageState, reason: str) -> None:
         if storage != self.storage:

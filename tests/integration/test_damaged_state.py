@@ -46,8 +46,8 @@ def test_damage_while_it_runs(plant, normal_clips, tmp_path):
         again = plant.client(process)
         assert_books_balance(again.call("status"))
         assert "damaged, moved to" in again.call("status")["storage"]["salvaged"]
-        again.call("stop")
         again.close()
+        process.terminate()
         assert process.wait(20) == 0
     journal = plant.journal()
     assert [event["seq"] for event in journal] == list(range(1, len(journal) + 1))
