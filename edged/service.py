@@ -110,11 +110,14 @@ class Service:
             self.start()
             notify(READY, f"STATUS={len(self.streams)} streams, events at {self.config.events_endpoint}")
             _log.info("ready: %d streams, events at %s", len(self.streams), self.config.events_endpoint)
+            exit_code = 1
             try:
-                return self._serve()
+                exit_code = self._serve()
             finally:
-                notify(STOPPING)
+                if exit_code != RESTART:  # else the service manager would wait for our end
+                    notify(STOPPING)
                 self.stop()
+            return exit_code
 
     def start(self) -> None:
         """Everything in order; whatever fails, what was started is stopped again, in reverse.

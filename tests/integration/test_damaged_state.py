@@ -1,8 +1,11 @@
 """The whole daemon over a state database that is damaged: it goes on, loses no alarm, and says what is gone."""
 
+import contextlib
+import socket
 import sqlite3
 import time
 
+import pytest
 import soundfile
 
 from edged.references.store import BankStore
@@ -33,7 +36,25 @@ def play(plant, directory, normal_clips, seconds):
     plant.enroll("press", normal_clips)
 
 
-def test_damage_while_it_runs(plant, normal_clips, tmp_path):
+@pytest.fixture
+def manager(plant, tmp_path):
+    """A service manager that listens."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as made:
+        made.bind(str(tmp_path / "notify"))
+        made.setblocking(False)
+        plant.environment["NOTIFY_SOCKET"] = str(tmp_path / "notify")
+        yield made
+
+
+def told(manager):
+    said = []
+    with contextlib.suppress(BlockingIOError):
+        while True:
+            said += manager.recv(4096).decode().splitlines()
+    return said
+
+
+def test_damage_while_it_runs(plant, normal_clips, tmp_path, manager):
     play(plant, tmp_path, normal_clips, 5.0)
     with plant.daemon() as process, plant.client(process) as client, plant.subscriber() as subscriber:
         receive_until(subscriber, lambda event: event.get("state") == "ready")
@@ -47,12 +68,15 @@ def test_damage_while_it_runs(plant, normal_clips, tmp_path):
         assert_books_balance(again.call("status"))
         assert "damaged, moved to" in again.call("status")["storage"]["salvaged"]
         again.close()
+        said = told(manager)
+        assert said.count("READY=1") == 2
+        assert "STOPPING=1" not in said  # systemd would have waited for its end, and then killed it
         process.terminate()
         assert process.wait(20) == 0
     journal = plant.journal()
     assert [event["seq"] for event in journal] == list(range(1, len(journal) + 1))
-    told = {event["seq"] for event in seen if event["kind"] == "status"}
-    assert told <= {event["seq"] for event in journal}
+    heard = {event["seq"] for event in seen if event["kind"] == "status"}
+    assert heard <= {event["seq"] for event in journal}
     assert any(event["boot"] == first and event["state"] == "stopped" for event in journal)  # it had to wait
     with BankStore(plant.config.state_path) as store:
         assert store.active_version("press", "anomaly") == 1
