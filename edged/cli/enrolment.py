@@ -54,7 +54,7 @@ def enroll(
     ] = None,
     channel: Annotated[int, typer.Option("--channel", min=0, help="Channel of multi-channel clips.")] = 0,
     dry_run: DryRunOption = False,
-    force: Annotated[bool, typer.Option("--force", help="Enrol what is only doubtful.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Enrol what is only doubtful, all of it.")] = False,
     as_json: JsonOption = False,
     config: ConfigOption = None,
     state: StateOption = None,
@@ -62,8 +62,12 @@ def enroll(
     """Learn from clips: normal sound of a machine (in a domain), or a spoken word. No restart, no training.
 
     The first clips of a stream become its source domain. Nothing changes unless every clip can be used and none is
-    doubtful: an outlier among the others, two machines in one set, far from all that is known; of a word, one clip
-    unlike the others, cut off or drowned in noise, or a word that is confusable with an enrolled one ...
+    doubtful: an outlier among the others, two machines in one set, far from all that is known ...
+
+    Of a word, a clip that is unusable (silent, too short, clipped), unlike the others, cut off or drowned in noise is
+    left out, named with its reason, and the word is enrolled from the others: at least three clips and 60 % of the
+    set. Where fewer would remain, or the word is confusable with an enrolled one, nothing changes. --force enrols all
+    that is only doubtful; --dry-run and --json show what would be left out.
 
     Examples:
 

@@ -46,7 +46,8 @@ def show_enrolment(report: Mapping[str, Any], as_json: bool) -> None:
     if report["accepted"]:
         return
     if not as_json:
-        for line in (*report["doubts"], *(f"{clip['name']}: {clip['reason']}" for clip in report["refused"])):
+        refused = () if report.get("left_out") else report["refused"]
+        for line in (*report["doubts"], *(f"{clip['name']}: {clip['reason']}" for clip in refused)):
             note(f"  {line}")
     raise typer.Exit(1)
 
@@ -106,7 +107,9 @@ def rate_text(alarms: Mapping[str, Any]) -> str:
 def _conclusion(report: Mapping[str, Any]) -> str:
     head = f"{report['stream']} / {report['monitor']}: "
     threshold = f", threshold {report['threshold']:.2f}" if report.get("threshold") is not None else ""
-    what = f"{report['added_clips']} clips {{}} as '{report['label']}' ({report['total_clips']} in all)"
+    n_left_out = len(report.get("left_out", ()))
+    total = f"{report['total_clips']} in all{f', {n_left_out} left out' if n_left_out else ''}"
+    what = f"{report['added_clips']} clips {{}} as '{report['label']}' ({total})"
     if not report["accepted"]:
         return head + "nothing enrolled" + (" (dry run)" if report["dry_run"] else "")
     if report["dry_run"]:

@@ -42,8 +42,8 @@ class JudgedClip:
     Attributes:
         score: leave-one-clip-out anomaly score (see `anomaly.left_out_together`); None where it has no company, or was
             not scored.
-        verdict: ``ok``, ``doubtful``, ``refused``, ``copy`` (enrolled already, or twice in the set) or ``given up``
-            (the bank is full and others cover it).
+        verdict: ``ok``, ``doubtful``, ``left out`` (doubtful, and the others do without it), ``refused``, ``copy``
+            (enrolled already, or twice in the set) or ``given up`` (the bank is full and others cover it).
         reason: empty where it is ok.
     """
 

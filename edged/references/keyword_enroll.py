@@ -2,7 +2,10 @@
 
 clips -> examined -> embedded -> the word found in each -> gate -> a new bank -> committed
              |                          |                   |
-          refused                    refused      doubtful: needs `force`
+          refused                    refused            doubtful
+
+Refused and doubtful clips are left out where the others are enough (`keyword_sift`). Where they are not, a refused clip
+stops the enrolment, and a doubtful one waits for `force`, as does a doubt about the word.
 """
 
 from __future__ import annotations
@@ -10,9 +13,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 from edged.assembly import Assembly
 from edged.errors import EnrolmentError
+from edged.flow import Float32Array
 from edged.frontend import background_rows
 from edged.references import keyword
 from edged.references.clips import KEYWORD_CLIPS, Clip, ClipSet, RefusedClip, examined, find_audio
@@ -22,6 +27,7 @@ from edged.references.gate import GateFinding
 from edged.references.keyword_gate import judge
 from edged.references.keyword_gate_counters import counter_finding
 from edged.references.keyword_gate_words import OtherWord
+from edged.references.keyword_sift import GivenClips, Sifted, sifted
 from edged.references.report import EnrolmentReport, judged_clips, refusal
 from edged.references.search import printable_name
 from edged.references.store import BankStore
@@ -104,8 +110,11 @@ def enroll_keyword(
 ) -> EnrolmentReport:
     """Add clips of a spoken word to a stream's keyword monitor, if the gate lets them pass.
 
+    Single clips that cannot be used or are doubtful are left out; the report names them.
+
     Raises:
-        EnrolmentError: the clips cannot be used, or are doubtful; nothing has changed. A dry run reports that instead.
+        EnrolmentError: too many clips cannot be used or are doubtful, or the word is; nothing has changed. A dry run
+            reports that instead.
         StateError: the database refused; nothing has changed.
     """
     wish = KeywordWish(word) if isinstance(word, str) else word
@@ -136,18 +145,25 @@ class _Enrolment:
     terms: Terms
 
     def judged(self, found: ClipSet, track: Track) -> tuple[EnrolmentReport, keyword.KeywordBank | None]:
-        """The report, and the new bank unless a clip cannot be used."""
+        """The report, and the new bank unless too many clips cannot be used."""
         fresh, copies = self._fresh(found)
-        against = list(self.wish.counters.values())
-        refused = [*found.refused, *(clip for one in against for clip in one.refused)]
-        if refused:
-            return self._report(GateFinding(), refused, copies), None
-        spoken, unfit = self._spoken(fresh, track)
-        counters, unfit_counters = self._counters(track)
-        refused = [*unfit, *unfit_counters]
-        if refused:
-            return self._report(GateFinding(), refused, copies), None
-        return self._fitted(spoken, counters, copies)
+        own = GivenClips(tuple(fresh), found.refused, self._n_enrolled(found))
+        against = [GivenClips(one.clips, one.refused) for one in self.wish.counters.values()]
+        if not all(one.is_usable for one in (own, *against)):
+            return self._report(GateFinding(), _refused(own, *against), copies, is_stopped=True), None
+        spoken, spoken_against = self._spoken(own, track), [self._spoken(one, track) for one in against]
+        refused = _refused(spoken, *spoken_against)
+        if not all(one.is_usable for one in (spoken, *spoken_against)):
+            return self._report(GateFinding(), refused, copies, is_stopped=True), None
+        names = zip(self.wish.counters, spoken_against, strict=True)
+        counters = [keyword.counter_word(self.wish.word, name, one.clips) for name, one in names]
+        return self._fitted(spoken, counters, refused, copies)
+
+    def _n_enrolled(self, found: ClipSet) -> int:
+        """How many of the clips the word has already."""
+        given = {clip.sha256 for clip in found.clips}
+        enrolled = self.old.clips if self.old else ()
+        return sum(record.sha256 in given and record.label == self.wish.word for record in enrolled)
 
     def _fresh(self, found: ClipSet) -> tuple[list[Clip], list[tuple[str, str]]]:
         enrolled = self.old.clips if self.old else ()
@@ -160,47 +176,70 @@ class _Enrolment:
             raise nothing_new(self.stream, enrolled, found)
         return fresh, copies
 
-    def _spoken(self, clips: Sequence[Clip], track: Track) -> tuple[list[SpokenClip], list[RefusedClip]]:
-        """Clips with the word found in them, and those in which none is."""
-        if not clips:
-            return [], []
+    def _spoken(self, given: GivenClips[Clip], track: Track) -> GivenClips[SpokenClip]:
+        """Clips with the word found in them; refused are those, too, in which none is."""
+        if not given.clips:
+            return GivenClips((), given.refused, given.n_enrolled)
         bundle = self.assembly.bundle(self.stream, keyword.MONITOR)
-        embedded = embedded_clips(self.assembly, self.stream, keyword.MONITOR, clips, track)
+        embedded = embedded_clips(self.assembly, self.stream, keyword.MONITOR, given.clips, track)
         looked_at = [spoken_clip(bundle, clip, embeddings) for clip, embeddings in embedded]
-        spoken = [one for one in looked_at if isinstance(one, SpokenClip)]
-        return spoken, [one for one in looked_at if isinstance(one, RefusedClip)]
+        spoken = tuple(one for one in looked_at if isinstance(one, SpokenClip))
+        unfit = [one for one in looked_at if isinstance(one, RefusedClip)]
+        return GivenClips(spoken, (*given.refused, *unfit), given.n_enrolled)
 
-    def _counters(self, track: Track) -> tuple[list[CounterWord], list[RefusedClip]]:
-        counters, refused = [], []
-        for name, found in self.wish.counters.items():
-            spoken, unfit = self._spoken(found.clips, track)
-            counters.append(keyword.counter_word(self.wish.word, name, spoken))
-            refused += unfit
-        return counters, refused
+    def _sifted(self, given: GivenClips[SpokenClip], background: Float32Array) -> Sifted:
+        old, word = self.old, self.wish.word
+        own = old.templates_of(word) if old else []
+        others = [OtherWord(name, old.templates_of(name)) for name in old.words if name != word] if old else []
+
+        def judged(clips: Sequence[SpokenClip]) -> GateFinding:
+            return judge(clips, own, others, word, background, n_enrolled=given.n_enrolled)
+
+        if not given.clips:
+            return Sifted((), GateFinding())
+        return Sifted(given.clips, judged(given.clips)) if self.terms.force else sifted(given, judged)
 
     def _fitted(
-        self, spoken: Sequence[SpokenClip], counters: Sequence[CounterWord], copies: Sequence[tuple[str, str]]
+        self,
+        given: GivenClips[SpokenClip],
+        counters: Sequence[CounterWord],
+        refused: Sequence[RefusedClip],
+        copies: Sequence[tuple[str, str]],
     ) -> tuple[EnrolmentReport, keyword.KeywordBank]:
         bundle, old, word = self.assembly.bundle(self.stream, keyword.MONITOR), self.old, self.wish.word
         background = background_rows(bundle)
-        own = old.templates_of(word) if old else []
-        others = [OtherWord(name, old.templates_of(name)) for name in old.words if name != word] if old else []
-        finding = judge(spoken, own, others, word, background) if spoken else GateFinding()
-        against = counter_finding([*(clip.template for clip in spoken), *own], counters, word, background)
+        passed = self._sifted(given, background)
+        templates = [*(clip.template for clip in passed.clips), *(old.templates_of(word) if old else [])]
+        against, finding = counter_finding(templates, counters, word, background), passed.finding
         finding = replace(
-            finding, doubts=(*finding.doubts, *against.doubts), remarks=(*finding.remarks, *against.remarks)
+            finding,
+            clips=(*finding.clips, *passed.left_out),
+            doubts=(*finding.doubts, *against.doubts),
+            remarks=(*finding.remarks, *against.remarks),
         )
-        bank = keyword.extended_bank(bundle, old, spoken, word, counters=counters, average=self.wish.average)
-        report = self._report(finding, (), copies)
-        return replace(report, added_clips=len(spoken), total_clips=len(bank.clips)), bank
+        bank = keyword.extended_bank(bundle, old, passed.clips, word, counters=counters, average=self.wish.average)
+        report = self._report(finding, refused, copies)
+        return replace(report, added_clips=len(passed.clips), total_clips=len(bank.clips)), bank
 
     def _report(
-        self, finding: GateFinding, refused: Sequence[RefusedClip], copies: Sequence[tuple[str, str]]
+        self,
+        finding: GateFinding,
+        refused: Sequence[RefusedClip],
+        copies: Sequence[tuple[str, str]],
+        *,
+        is_stopped: bool = False,
     ) -> EnrolmentReport:
+        """What came of it; `is_stopped` by the refused clips, which are left out otherwise."""
         version, n_old = (self.old.version, len(self.old.clips)) if self.old else (0, 0)
+        judged = (*finding.clips, *judged_clips(GateFinding(), refused, copies))
+        left_out = () if is_stopped else tuple(one for one in judged if one.verdict in {"left out", "refused"})
         return EnrolmentReport(
             self.stream, "keyword", self.wish.word, version, 0, n_old, None,
             (*passed_over(copies), *finding.remarks),
-            accepted=not refused and (self.terms.force or not finding.doubts), dry_run=self.terms.dry_run,
-            doubts=finding.doubts, refused=tuple(refused), clips=judged_clips(finding, refused, copies),
+            accepted=not is_stopped and (self.terms.force or not finding.doubts), dry_run=self.terms.dry_run,
+            doubts=finding.doubts, refused=tuple(refused), clips=judged, left_out=left_out,
         )  # fmt: skip
+
+
+def _refused(*given: GivenClips[Any]) -> list[RefusedClip]:
+    return [clip for one in given for clip in one.refused]

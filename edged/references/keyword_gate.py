@@ -4,8 +4,8 @@
     the clips     siblings, here        the odd one out, cut off, drowned in noise, the same recording twice
     the words     keyword_gate_words    confusable with an enrolled word, no nearer to itself than to other speech
 
-A refusal stands. A doubt is the operator's to overrule. A remark is for her to know. The limits were chosen in
-tests/bench/keyword_gate.py.
+A refusal stands. A doubt is the operator's to overrule, unless the other clips are enough and it is left out
+(`keyword_sift`). A remark is for her to know. The limits of a clip are in `keyword_gate_limits`.
 """
 
 from __future__ import annotations
@@ -17,24 +17,14 @@ import numpy as np
 
 from edged.flow import SAMPLE_RATE_HZ, Float32Array, Float64Array
 from edged.references.gate import GateFinding, JudgedClip
+from edged.references.keyword_gate_limits import APART, CLEAR, FEW_CLIPS, ORDINARY, ClipDoubts
 from edged.references.keyword_gate_set import Nearness, Templates, left_out
 from edged.references.keyword_gate_words import OtherWord, word_finding
 from edged.references.templates import SpokenClip
 
 LEAST_SIBLINGS = 2
-ODD = 0.8
-"""So far from its siblings, seen by them or both ways, a clip is hardly of their word; 1 = any other speech."""
-APART = 0.65
-OVER_OTHERS = 1.4
-"""And so much farther than the others are from theirs: words that nobody says alike have no odd ones."""
-CUT_SHARE, CUT_S = 0.25, 0.06
-"""So much of the others' word, and so many seconds, lie beyond an edge that the sound runs into."""
-CUT_OVER_OTHERS = 1.15
-AMID_CUT_SHARE, AMID_CUT_OVER_OTHERS = 0.4, 1.5
-"""The same where most of the others run into that edge too, as words cut out of running speech do."""
-NOISY_DB, NOISY_OVER_OTHERS = 8.0, 1.25
-DROWNED_DB = 4.5
 SAME_RECORDING = 0.02
+UNSURE = "not sure, of so few clips: "
 
 
 @dataclass(frozen=True)
@@ -69,6 +59,8 @@ def judge(
     others: Sequence[OtherWord],
     word: str,
     background: Float32Array,
+    *,
+    n_enrolled: int = 0,
 ) -> GateFinding:
     """Look at clips of a word, all of which hold something like a word.
 
@@ -76,18 +68,21 @@ def judge(
         own: templates that the word has already.
         others: the other enrolled words.
         background: float32 (n_rows, dim), embeddings of ordinary speech.
+        n_enrolled: how many clips were given besides these, and are enrolled already.
     """
     templates = [*(clip.template for clip in clips), *own]
     everything = Templates([*templates, *(one for other in others for one in other.templates)], background)
     new = everything.part(0, len(clips))
     onto_clips = everything.nearness([clip.rows for clip in clips])
     siblings = _siblings(clips, own, onto_clips, new)
-    judged = tuple(_judged(number, clip, siblings) for number, clip in enumerate(clips))
+    is_few = len(clips) + n_enrolled < FEW_CLIPS
+    judged = tuple(_judged(number, clip, siblings, is_few=is_few) for number, clip in enumerate(clips))
     words = word_finding(
         word, siblings.heard, onto_clips.distances, everything, new=new, others=others, first=len(templates)
     )
     doubts = [f"{one.name}: {one.reason}" for one in judged if one.verdict == "doubtful"]
     remarks = [f"{one.clip.name}: {doubt}" for one in clips for doubt in one.clip.doubts]
+    remarks += [f"{one.name}: {one.reason}" for one in judged if one.verdict == "ok" and one.reason.startswith(UNSURE)]
     remarks += [*_same_recordings(clips, siblings), *_edges(clips, siblings), *words.remarks]
     return GateFinding(judged, (*doubts, *words.doubts), tuple(remarks))
 
@@ -103,20 +98,27 @@ def _siblings(
     return _Siblings(heard, hears, onto, spans, [(clip.sound.begins_amid, clip.sound.ends_amid) for clip in clips])
 
 
-def _judged(number: int, clip: SpokenClip, siblings: _Siblings) -> JudgedClip:
-    doubts, distance = [], float(siblings.heard[number])
+def _judged(number: int, clip: SpokenClip, siblings: _Siblings, *, is_few: bool) -> JudgedClip:
+    distance, name = float(siblings.heard[number]), clip.clip.name
     score = distance if np.isfinite(distance) else None
-    cut = _cut(number, clip, siblings)
-    if cut:
-        doubts.append(cut)
-    elif _is_noisy(number, clip, siblings):
-        doubts.append(f"the word hardly stands out of its background ({clip.sound.range_db:.0f} dB)")
-    elif _is_beyond(ODD, number, siblings):
-        doubts.append(_odd(distance, np.delete(siblings.heard, number)))
-    if doubts:
-        return JudgedClip(clip.clip.name, "doubtful", score, "; ".join(doubts))
-    apart = f"stands apart: {distance:.2f} from the other clips" if _is_beyond(APART, number, siblings) else ""
-    return JudgedClip(clip.clip.name, "ok", score, apart)
+    doubt = _doubt(number, clip, siblings, ORDINARY)
+    if doubt and is_few and not _doubt(number, clip, siblings, CLEAR):
+        return JudgedClip(name, "ok", score, UNSURE + doubt)
+    if doubt:
+        return JudgedClip(name, "doubtful", score, doubt)
+    is_apart = _is_beyond(APART, number, siblings)
+    return JudgedClip(name, "ok", score, f"stands apart: {distance:.2f} from the other clips" if is_apart else "")
+
+
+def _doubt(number: int, clip: SpokenClip, siblings: _Siblings, limits: ClipDoubts) -> str:
+    """What speaks against a clip; empty where nothing does."""
+    if cut := _cut(number, clip, siblings, limits):
+        return cut
+    if _is_noisy(number, clip, siblings, limits):
+        return f"the word hardly stands out of its background ({clip.sound.range_db:.0f} dB)"
+    if _is_beyond(limits, number, siblings):
+        return _odd(float(siblings.heard[number]), np.delete(siblings.heard, number))
+    return ""
 
 
 def _odd(distance: float, others: Float64Array) -> str:
@@ -125,18 +127,19 @@ def _odd(distance: float, others: Float64Array) -> str:
     return f"the odd one out: {place}{theirs}; another word, or a noise?"
 
 
-def _is_beyond(limit: float, number: int, siblings: _Siblings) -> bool:
+def _is_beyond(limits: ClipDoubts, number: int, siblings: _Siblings) -> bool:
     """Whether a clip is farther from its siblings than a limit, and than they are from theirs."""
     if len(siblings.spans) <= LEAST_SIBLINGS:
         return False
     values = (siblings.heard, (siblings.heard + siblings.hears) / 2.0)
     ratios = [siblings.ratio(v, number) for v in values]
     return any(
-        v[number] > limit and (ratio is None or ratio > OVER_OTHERS) for v, ratio in zip(values, ratios, strict=True)
+        v[number] > limits.odd and (ratio is None or ratio > limits.over_others)
+        for v, ratio in zip(values, ratios, strict=True)
     )
 
 
-def _cut(number: int, clip: SpokenClip, siblings: _Siblings) -> str:
+def _cut(number: int, clip: SpokenClip, siblings: _Siblings, limits: ClipDoubts) -> str:
     """What of the word lies beyond an edge, by the siblings; empty where nothing does.
 
     A template is looked for in every sibling: what their word holds before or after the best match is missing here.
@@ -153,23 +156,26 @@ def _cut(number: int, clip: SpokenClip, siblings: _Siblings) -> str:
     for edge, they_do, how, missing, side in edges:
         if not siblings.amid[number][side]:
             continue
-        share, over_others = _cut_limits([one[side] for k, one in enumerate(siblings.amid) if k != number])
+        others_are_amid = [one[side] for k, one in enumerate(siblings.amid) if k != number]
+        share, over_others = _cut_limits(others_are_amid, limits)
         missing_s = float(np.median(missing)) * clip.hop_samples / SAMPLE_RATE_HZ
         is_missed = ratio is None or ratio >= over_others
-        if is_missed and missing_s >= CUT_S and float(np.median(missing / lengths)) >= share:
+        if is_missed and missing_s >= limits.cut_s and float(np.median(missing / lengths)) >= share:
             return f"its {edge} is cut off: the other clips {they_do} {missing_s:.2f} s {how}"
     return ""
 
 
-def _cut_limits(others_are_amid: Sequence[bool]) -> tuple[float, float]:
+def _cut_limits(others_are_amid: Sequence[bool], limits: ClipDoubts) -> tuple[float, float]:
     if 2 * sum(others_are_amid) > len(others_are_amid):
-        return AMID_CUT_SHARE, AMID_CUT_OVER_OTHERS
-    return CUT_SHARE, CUT_OVER_OTHERS
+        return limits.amid_cut_share, limits.amid_cut_over_others
+    return limits.cut_share, limits.cut_over_others
 
 
-def _is_noisy(number: int, clip: SpokenClip, siblings: _Siblings) -> bool:
+def _is_noisy(number: int, clip: SpokenClip, siblings: _Siblings, limits: ClipDoubts) -> bool:
     range_db, ratio = clip.sound.range_db, siblings.ratio(siblings.heard, number)
-    return range_db < DROWNED_DB if ratio is None else range_db < NOISY_DB and ratio > NOISY_OVER_OTHERS
+    if ratio is None:
+        return range_db < limits.drowned_db
+    return range_db < limits.noisy_db and ratio > limits.noisy_over_others
 
 
 def _same_recordings(clips: Sequence[SpokenClip], siblings: _Siblings) -> list[str]:

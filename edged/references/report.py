@@ -27,6 +27,7 @@ class EnrolmentReport:
         doubts: what needs `--force`.
         refused: names of clips that cannot be used, with the kind of fault and the reason.
         clips: every clip with its leave-one-out score and verdict.
+        left_out: refused and doubtful clips that the others do without (of words only).
         overlap: of the new domain with the old ones.
         strength_factor: how much stronger a fault in the old sound must be to be noticed; 1 = as before.
         false_alarms: to be expected with the new bank.
@@ -45,6 +46,7 @@ class EnrolmentReport:
     doubts: tuple[str, ...] = ()
     refused: tuple[RefusedClip, ...] = ()
     clips: tuple[JudgedClip, ...] = ()
+    left_out: tuple[JudgedClip, ...] = ()
     threshold_before: float | None = None
     overlap: Overlap | None = None
     strength_factor: float | None = None
@@ -57,7 +59,7 @@ class EnrolmentReport:
 
 def refusal(report: EnrolmentReport) -> EnrolmentError:
     """The error that says why nothing was enrolled, with the report."""
-    if report.refused:
+    if report.refused and not report.left_out:
         n_clips = len(report.refused)
         message = (
             f"{n_clips} {'clip' if n_clips == 1 else 'clips'} refused, nothing enrolled:\n  {listed(report.refused)}"
@@ -66,9 +68,13 @@ def refusal(report: EnrolmentReport) -> EnrolmentError:
         undo = ", or take the label back with `edged references rollback`" if is_labelled else ""
         return EnrolmentError(message, fix="leave them out" + undo, report=report.facts())
     message = f"doubtful, nothing enrolled:\n  {listed(report.doubts)}\n "
-    return EnrolmentError(
-        message, fix="--dry-run shows all figures, --force enrols it all the same", report=report.facts()
-    )
+    also = ", with the doubtful clips that are left out now" if _are_doubtful(report.left_out) else ""
+    fix = f"--dry-run shows all figures, --force enrols it all the same{also}"
+    return EnrolmentError(message, fix=fix, report=report.facts())
+
+
+def _are_doubtful(left_out: Sequence[JudgedClip]) -> bool:
+    return any(clip.verdict == "left out" for clip in left_out)
 
 
 def judged_clips(

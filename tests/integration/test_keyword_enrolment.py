@@ -72,12 +72,13 @@ def test_a_word_enrolled_on_the_running_daemon_is_heard_the_next_time_it_is_spok
 
 def test_a_doubtful_clip_and_a_counter_example_go_through_the_daemon_as_they_do_without(hall, clips, tmp_path):
     soundfile.write(tmp_path / "forklift.wav", np.pad(LEVEL * spoken_clip("forklift-1"), 4000), RATE_HZ)
+    word, stranger = ("enroll", "--stream", "hall", "--keyword", "maintenance"), tmp_path / "forklift.wav"
     with hall.daemon() as process, hall.client(process):
-        doubted = hall.run("enroll", "--stream", "hall", "--keyword", "maintenance", *clips, tmp_path / "forklift.wav")
+        doubted = hall.run(*word, *clips[:2], stranger)
         assert doubted.returncode == 1
         assert b"forklift.wav: the odd one out" in doubted.stderr
         assert hall.run("references", "--stream", "hall").returncode == 1
-        hall.call("enroll", "--stream", "hall", "--keyword", "maintenance", *clips)
+        assert "3 clips added as 'maintenance' (3 in all, 1 left out)" in hall.call(*word, *clips, stranger)
         hall.call("enroll", "--stream", "hall", "--keyword", "maintenance", "--not", tmp_path / "forklift.wav")
         shown = hall.call("references", "--stream", "hall")
         assert "changed maintenance, not 'forklift'" in shown

@@ -9,6 +9,7 @@ import pytest
 import soundfile as sf
 
 from edged.cli.gate import figures, rate_text
+from edged.demo.speech import ENROLMENT_CLIPS, spoken_clip
 from tests.fakes.commandline import edged  # noqa: F401 - a fixture
 from tests.fakes.sounds import RATE_HZ, machine
 
@@ -58,6 +59,25 @@ def test_a_refused_clip_is_shown_as_such(edged, clips):  # noqa: F811
     assert refused.code == 1
     assert "refused" in refused.out
     assert "zz.wav: silent" in refused.err
+
+
+def test_a_clip_of_another_word_is_left_out_and_shown_and_the_word_is_enrolled(edged, tmp_path):  # noqa: F811
+    (tmp_path / "clips").mkdir()
+    for name in (*ENROLMENT_CLIPS, "forklift-1"):
+        sf.write(tmp_path / "clips" / f"{name}.wav", np.pad(0.05 * spoken_clip(name), 4000), RATE_HZ, subtype="FLOAT")
+    sf.write(tmp_path / "clips" / "dead.wav", np.zeros(RATE_HZ), RATE_HZ)
+    command = ("enroll", "--clips", tmp_path / "clips", "--stream", "hall", "--keyword", "maintenance")
+    command = (*command, "--state", tmp_path / "state")
+    dry = edged(*command, "--dry-run")
+    assert (dry.code, "3 clips would be added as 'maintenance' (3 in all, 2 left out)" in dry.out) == (0, True)
+    report = edged(*command, "--dry-run", "--json").json
+    expected = {"forklift-1.wav": "left out", str(tmp_path / "clips" / "dead.wav"): "refused"}
+    assert {clip["name"]: clip["verdict"] for clip in report["left_out"]} == expected
+    done = edged(*command)
+    assert (done.code, "3 clips added as 'maintenance' (3 in all, 2 left out), version 1" in done.out) == (0, True)
+    row = next(line for line in done.out.splitlines() if "forklift-1.wav" in line)
+    assert "left out" in row
+    assert "the odd one out" in row
 
 
 @pytest.mark.parametrize(

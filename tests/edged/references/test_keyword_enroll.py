@@ -11,7 +11,7 @@ from edged.demo.speech import spoken_clip
 from edged.errors import EnrolmentError
 from edged.flow import Block
 from edged.references import keyword
-from edged.references.clips import KEYWORD_CLIPS, ClipSet, clip_of_samples
+from edged.references.clips import KEYWORD_CLIPS, ClipSet, RefusedClip, clip_of_samples
 from edged.references.keyword_enroll import KeywordWish, counter_names, enroll_keyword
 from edged.references.overview import overview
 from edged.references.store import BankStore
@@ -125,14 +125,60 @@ def test_an_average_is_one_template_that_still_finds_the_word(assembly, store):
 
 
 def test_a_doubtful_set_waits_for_force_and_a_dry_run_changes_nothing(assembly, store):
-    mixed = [*clips("forklift", range(3)), clip("warehouse", 0)]
+    """Of three clips none can be left out."""
+    mixed = [*clips("forklift", range(2)), clip("warehouse", 0)]
     report = enroll_keyword(assembly, store, "hall", mixed, word="forklift", terms=Terms(dry_run=True))
     assert [one.name for one in report.clips if one.verdict == "doubtful"] == ["warehouse0.wav"]
-    assert (report.accepted, store.active_version("hall", "keyword")) == (False, 0)
+    assert (report.accepted, report.left_out, store.active_version("hall", "keyword")) == (False, (), 0)
     with pytest.raises(EnrolmentError, match=r"warehouse0\.wav: the odd one out") as refused:
         enroll_keyword(assembly, store, "hall", mixed, word="forklift")
     assert refused.value.report["doubts"] == report.doubts
     assert enroll_keyword(assembly, store, "hall", mixed, word="forklift", terms=Terms(force=True)).version == 1
+
+
+def test_a_doubtful_clip_is_left_out_by_name_and_the_word_enrolled_from_the_others(assembly, store):
+    mixed = [*clips("forklift", range(3)), clip("warehouse", 0)]
+    dry = enroll_keyword(assembly, store, "hall", mixed, word="forklift", terms=Terms(dry_run=True))
+    assert (dry.accepted, dry.added_clips, store.active_version("hall", "keyword")) == (True, 3, 0)
+    report = enroll_keyword(assembly, store, "hall", mixed, word="forklift")
+    (left_out,) = report.left_out
+    assert (left_out.name, left_out.verdict) == ("warehouse0.wav", "left out")
+    assert left_out.reason.startswith("the odd one out: ")
+    assert dry.left_out == report.left_out
+    assert (report.version, report.added_clips, report.total_clips, report.doubts) == (1, 3, 3, ())
+    assert [one.name for one in bank_of(assembly, store).clips] == [one.name for one in mixed[:3]]
+    assert [name for name, *_ in heard(assembly, store, ["warehouse", "forklift"])] == ["forklift"]
+    with pytest.raises(EnrolmentError, match=r"warehouse0\.wav: the odd one out"):
+        enroll_keyword(assembly, store, "hall", mixed, word="forklift")
+    assert bank_of(assembly, store).version == 1
+    forced = enroll_keyword(assembly, store, "hall", mixed, word="forklift", terms=Terms(force=True))
+    assert (forced.added_clips, forced.total_clips, forced.left_out) == (1, 4, ())
+
+
+def test_force_takes_the_clips_that_would_be_left_out(assembly, store):
+    mixed = [*clips("forklift", range(3)), clip("warehouse", 0)]
+    report = enroll_keyword(assembly, store, "hall", mixed, word="forklift", terms=Terms(force=True))
+    assert (report.added_clips, report.left_out) == (4, ())
+    assert report.doubts[0].startswith("warehouse0.wav: the odd one out")
+
+
+def test_too_many_doubtful_clips_make_the_set_doubtful(assembly, store):
+    mixed = [*clips("forklift", range(3)), clip("warehouse", 0), clip("ventilation", 1), clip("conveyor", 2)]
+    with pytest.raises(EnrolmentError, match=r"doubtful, nothing enrolled:\n  warehouse0\.wav") as doubted:
+        enroll_keyword(assembly, store, "hall", mixed, word="forklift")
+    assert doubted.value.report["left_out"] == ()
+    assert store.active_version("hall", "keyword") == 0
+
+
+def test_a_confusable_word_waits_for_force_whatever_is_left_out(assembly, store):
+    enroll_keyword(assembly, store, "hall", clips("forklift", range(3)), word="forklift")
+    again = [clip_of_samples(f"{k}.wav", np.pad(word("forklift", k), 5000), KEYWORD_CLIPS) for k in range(3)]
+    mixed = [*again, clip("warehouse", 0)]
+    with pytest.raises(EnrolmentError, match="confusable with 'forklift'") as doubted:
+        enroll_keyword(assembly, store, "hall", mixed, word="lift")
+    assert "with the doubtful clips that are left out now" in doubted.value.fix
+    assert [one["name"] for one in doubted.value.report["left_out"]] == ["warehouse0.wav"]
+    assert enroll_keyword(assembly, store, "hall", mixed, word="lift", terms=Terms(force=True)).added_clips == 4
 
 
 def test_a_clip_without_a_word_is_refused_by_name(assembly, store):
@@ -144,6 +190,25 @@ def test_a_clip_without_a_word_is_refused_by_name(assembly, store):
         )
     assert refused.value.report["refused"][0]["fault"] == "too long"
     assert store.active_version("hall", "keyword") == 0
+
+
+def test_refused_clips_are_left_out_where_enough_others_remain(assembly, store):
+    long_tone = np.sin(np.arange(5 * 16_000) * 0.3).astype(np.float32) * np.float32(0.1)
+    unfit = clip_of_samples("tone.wav", np.pad(long_tone, 8_000), KEYWORD_CLIPS)
+    silent = RefusedClip("dead.wav", "silent", "silent")
+    given = ClipSet((*clips("forklift", range(3)), unfit), (silent,))
+    report = enroll_keyword(assembly, store, "hall", given, word="forklift")
+    assert {one.name: one.verdict for one in report.left_out} == {"dead.wav": "refused", "tone.wav": "refused"}
+    assert (report.added_clips, report.total_clips, [one.fault for one in report.refused]) == (
+        3, 3, ["silent", "too long"],
+    )  # fmt: skip
+    more = KeywordWish("forklift", {"warehouse": ClipSet(tuple(clips("warehouse", range(2))), (silent,))})
+    with pytest.raises(EnrolmentError, match=r"1 clip refused, nothing enrolled:\n  dead\.wav: silent"):
+        enroll_keyword(assembly, store, "hall", [], word=more)
+    enough = KeywordWish("forklift", {"warehouse": ClipSet(tuple(clips("warehouse", range(3))), (silent,))})
+    report = enroll_keyword(assembly, store, "hall", [], word=enough)
+    assert [one.name for one in report.left_out] == ["dead.wav"]
+    assert [len(one.templates) for one in bank_of(assembly, store).counters] == [3]
 
 
 def test_a_word_that_is_not_enrolled_cannot_be_changed(assembly, store):

@@ -100,6 +100,26 @@ def test_a_clip_alone_is_doubted_where_its_word_drowns(range_db, n_doubts):
     assert len(finding([spoken("noisy.wav", said(30, 8), range_db=range_db)]).doubts) == n_doubts
 
 
+@pytest.mark.parametrize(("n_enrolled", "verdict"), [(0, "ok"), (3, "doubtful")])
+def test_of_few_clips_a_borderline_doubt_is_only_remarked_on(n_enrolled, verdict):
+    clips = [spoken("noisy.wav", said(30, 8), range_db=4.0)]
+    found = judge(clips, (), (), "stop", BACKGROUND, n_enrolled=n_enrolled)
+    assert verdicts(found) == {"noisy.wav": verdict}
+    if verdict == "ok":
+        line = "noisy.wav: not sure, of so few clips: the word hardly stands out of its background (4 dB)"
+        assert (found.doubts, found.remarks) == ((), (line,))
+
+
+@pytest.mark.parametrize(("n_rows", "n_doubts"), [(17, 1), (25, 0)])
+def test_of_few_clips_one_is_doubted_as_cut_off_only_where_much_is_missing(n_rows, n_doubts):
+    cut = spoken("cut.wav", said(30, 8)[:n_rows], after=0, ends_amid=True)
+    found = finding([*clips_of(30, range(1)), cut])
+    assert len(found.doubts) == n_doubts
+    assert any(line.startswith("cut.wav: not sure, of so few clips: its end is cut off") for line in found.remarks) == (
+        not n_doubts
+    )
+
+
 def test_words_cut_out_of_running_speech_are_cut_off_only_where_much_is_missing():
     """Their neighbours at the edges made every fifth set doubtful."""
 
