@@ -51,6 +51,7 @@ _log = logging.getLogger(__name__)
 
 STOP_WITHIN_S = 4.5
 _TICK_S = 0.2
+_POLL_S = 0.05
 _DAEMON = "edged"  # the stream name of events about the daemon itself
 
 Command = Literal["stop", "reload", "restart", "crash"]
@@ -190,6 +191,24 @@ class Service:
         self._running.close()
         _log.info("stopped")
 
+    def _next_command(self) -> Command:
+        """The next within a tick.
+
+        Looked for again and again: a timed `SimpleQueue.get` of Python 3.11 that is woken as its time is up waits for
+        ever, and the other queues may not be used in signal handlers.
+
+        Raises:
+            queue.Empty: there is none.
+        """
+        end_s = time.monotonic() + _TICK_S
+        while True:
+            try:
+                return self._commands.get_nowait()
+            except queue.Empty:
+                if time.monotonic() >= end_s:
+                    raise
+            time.sleep(_POLL_S)
+
     def ask_to_stop(self) -> None:
         """From any thread or signal handler."""
         self._commands.put("stop")
@@ -325,7 +344,7 @@ class Service:
         watchdog = Watchdog(self.worker)
         while True:
             try:
-                command = self._commands.get(timeout=_TICK_S)
+                command = self._next_command()
             except queue.Empty:
                 watchdog.tick(time.monotonic())
                 if self.config.exit_when_done and self.worker.is_done and self.clips.is_idle:

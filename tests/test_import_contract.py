@@ -55,7 +55,20 @@ COMPOSERS = {
 WORLD = ("threading", "multiprocessing", "subprocess", "socket", "zmq", "signal", "asyncio", "queue", "selectors")
 """Libraries of threads, processes and sockets."""
 
-OUTSIDE = ("capture", "bridge", "doctor", "events", "control", "observe", "demo", "cli", "service", "runtime", "security", "ring")
+OUTSIDE = (
+    "capture",
+    "bridge",
+    "doctor",
+    "events",
+    "control",
+    "observe",
+    "demo",
+    "cli",
+    "service",
+    "runtime",
+    "security",
+    "ring",
+)
 """The parts of edged that touch the world; everything else is a pure function of its input (and its files)."""
 
 

@@ -48,7 +48,9 @@ class Decision:
     brevity_weight: float = 0.0
 
 
-GENERAL_DECISION = Decision(limit_distance=0.75, ordinary_quantile=0.05, own_exponent=0.15)
+GENERAL_DECISION = Decision(
+    limit_distance=0.75, loose_distance=1.25, ordinary_quantile=0.05, own_exponent=0.15, brevity_weight=0.5
+)
 """For words that come later and minutes of background; chosen on telephone sentences and coffee orders."""
 
 

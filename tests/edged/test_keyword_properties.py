@@ -19,6 +19,7 @@ from edged.demo.speech import spoken_clip
 from edged.embed.onnx import OnnxEmbedder
 from edged.features.keyword import KeywordSpec
 from edged.flow import Block, Embedding
+from edged.frontend import background_rows
 from edged.pipeline import KeywordMonitor, embed_signal
 from edged.references.keyword import KeywordBank
 from edged.references.templates import template_of_clip
@@ -56,7 +57,7 @@ def model_of(words):
     for word, clips in words.items():
         padded = [np.pad(0.05 * spoken_clip(clip), 3_000) for clip in clips]
         templates[word] = [template_of_clip(word, clip, rows_of(clip), HOP) for clip in padded]
-    return KeywordModel.fit(templates, BUNDLE.calibration["background"][:1500].astype(np.float32), 0.5)
+    return KeywordModel.fit(templates, background_rows(BUNDLE)[:1500], 0.5)
 
 
 MODEL, EVERYTHING = model_of(MINE), model_of(MINE | OTHERS)

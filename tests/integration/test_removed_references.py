@@ -1,4 +1,4 @@
-"""An alarm whose references are removed ends with an event: nothing is judged any more, so nothing else would end it."""
+"""References that are removed while an alarm or a drift stands: it ends with the reason, on a running daemon."""
 
 import numpy as np
 import soundfile

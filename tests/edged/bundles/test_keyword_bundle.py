@@ -60,9 +60,7 @@ def stream_of(*words):
 def model_of(embed, bundle, pitches=(110.0, 130.0)):
     clips = [stream_of(vowels(WORD, pitch)) for pitch in pitches]
     templates = [template_of_clip("clip", clip, embed(clip), HOP) for clip in clips]
-    return KeywordModel.fit(
-        {"word": templates}, speech_rows(bundle), bundle.manifest.decision["limit_distance"]
-    )
+    return KeywordModel.fit({"word": templates}, speech_rows(bundle), bundle.manifest.decision["limit_distance"])
 
 
 def distances_of(model, rows):
