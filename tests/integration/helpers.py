@@ -23,6 +23,7 @@ from edged.references.store import BankStore
 REPOSITORY = Path(__file__).resolve().parents[2]
 RATE_HZ = 16000
 START_TIMEOUT_S = 60.0
+ALL_EVENTS = 1_000_000
 
 
 def hum(seconds, seed=0, fault=False):
@@ -126,7 +127,7 @@ class Plant:
             enroll_paths(Assembly(self.config), store, stream, [clips], keyword=keyword, channel=channel)
 
     def journal(self):
-        return read_journal(self.config.state_path)
+        return read_journal(self.config.state_path, limit=ALL_EVENTS)
 
 
 def _python_path():

@@ -56,6 +56,13 @@ def test_a_second_finding_of_one_word_is_a_false_alarm():
     assert miss_rate(reversed_order, spoken, hours=1.0, false_alarms_per_hour=0.5) == 1.0
 
 
+@pytest.mark.parametrize(("word", "missed"), [("on", 0.5), ("off", 1.0)])
+def test_a_word_found_from_its_middle_on_is_missed_and_no_false_alarm(word, missed):
+    spoken = {"a": [Spoken("on", 1.0, 2.0), Spoken("on", 5.0, 6.0)]}
+    found = {"a": [Spotted(word, 1.5, 2.0, 0.1), Spotted("on", 5.0, 6.0, 0.2)]}
+    assert miss_rate(found, spoken, hours=1.0, false_alarms_per_hour=0.0) == missed
+
+
 def test_nothing_found_and_nothing_spoken():
     assert miss_rate({}, {"a": [Spoken("on", 1.0, 2.0)]}, hours=1.0, false_alarms_per_hour=1.0) == 1.0
     with pytest.raises(ValueError, match="no words"):
