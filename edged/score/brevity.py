@@ -6,6 +6,7 @@ utterances are seldom shorter than nine tenths of a template; the nearest false 
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 
 import numpy as np
@@ -24,7 +25,15 @@ def brevity_factor(trace: DtwTrace, templates: Sequence[Float32Array], weight: f
         trace: of these templates.
         weight: more for every e-fold that a path is shorter than is free.
     """
+    factors = _factors(tuple(map(len, templates)), weight)
     ends = trace.frame + np.arange(1, len(trace.starts) + 1)[:, None]
-    free = np.log([FREE_SHARE * len(template) for template in templates])
-    missing = free - np.log(np.maximum(ends - trace.starts, 1))
+    lengths = np.minimum(ends - trace.starts, len(factors) - 1)
+    return np.asarray(factors[np.maximum(lengths, 1), np.arange(len(templates))])
+
+
+@functools.lru_cache(maxsize=16)
+def _factors(template_frames: tuple[int, ...], weight: float) -> Float64Array:
+    """Of every length up to that of the longest template: (1 + n_most, n_templates)."""
+    lengths = np.maximum(np.arange(1 + max(template_frames)), 1)[:, None]
+    missing = np.log(FREE_SHARE * np.array(template_frames)) - np.log(lengths)
     return np.asarray(1.0 + weight * np.maximum(missing, 0.0))

@@ -71,7 +71,7 @@ def words_of(background: Float32Array, n_words: int, shortest: int, longest: int
         for start in rng.integers(0, len(background) - longest, 5 * n_words)
     ]
     templates = {f"word {n}": cuts[5 * n : 5 * n + 5] for n in range(n_words)}
-    return KeywordModel.fit(templates, background[:600], 0.55)
+    return KeywordModel.fit(templates, background[:600], 0.55, brevity_weight=0.5)
 
 
 def spotter_of(model: KeywordModel, bundle: Bundle) -> KeywordSpotter:
