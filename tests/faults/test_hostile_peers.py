@@ -89,7 +89,11 @@ class Meanwhile:
         self._thread = threading.Thread(target=self._ask)
 
     def __enter__(self):
+        """It is connected before the attack begins: who comes in the midst of one may have to try again."""
         self._thread.start()
+        while not self.took_s and self._thread.is_alive():
+            time.sleep(0.01)
+        assert self.took_s
         return self
 
     def __exit__(self, *_):
