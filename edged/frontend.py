@@ -23,6 +23,7 @@ from edged.score.keyword import Reach
 
 _Spec = TypeVar("_Spec", bound=FeatureSpec)
 KEYWORD_DECISION = ("limit_distance", "loose_distance", "hold_frames", "loose_hold_frames")
+_DECISION_RANGES = (("ordinary_quantile", 0.0, 1.0), ("own_exponent", 0.0, 1.0), ("brevity_weight", 0.0, 10.0))
 BACKGROUND = "background"
 """Calibration array of keyword bundles: float (n_frames, dim), embeddings of ordinary speech."""
 PACKED, PACKED_SCALES = "background_packed", "background_scales"
@@ -70,8 +71,8 @@ def keyword_spec(bundle: Bundle) -> KeywordSpec:
     if lacking:
         raise _misfit(bundle, f"its decision needs a positive {lacking[0]}")
     _check_background(bundle)
-    for name, low, high in (("ordinary_quantile", 0.0, 1.0), ("own_exponent", 0.0, 1.0)):
-        value = decision.get(name, 0.5)
+    for name, low, high in _DECISION_RANGES:
+        value = decision.get(name, low)
         if not isinstance(value, int | float) or not low <= value <= high:
             raise _misfit(bundle, f"its decision needs {name} from {low:g} to {high:g}")
     return spec

@@ -42,6 +42,14 @@ def test_the_shipped_bundles_fit(kind, featuriser):
         (changed("anomaly", decision={"threshold_spreads": "x"}), "positive threshold_spreads"),
         (changed("keyword", decision={}), "positive limit_distance"),
         (changed("keyword", decision={**open_bundle("keyword").manifest.decision, "hold_frames": "x"}), "hold_frames"),
+        (
+            changed("keyword", decision={**open_bundle("keyword").manifest.decision, "brevity_weight": "x"}),
+            "brevity_weight",
+        ),
+        (
+            changed("keyword", decision={**open_bundle("keyword").manifest.decision, "brevity_weight": -5.0}),
+            "from 0 to 10",
+        ),
         (replace(open_bundle("keyword"), calibration={}), "array 'background' of rows"),
         (replace(open_bundle("keyword"), calibration={"background": np.zeros((9, 3))}), "rows of"),
     ],
