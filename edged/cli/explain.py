@@ -78,7 +78,8 @@ def _draw(found: Any, title: str, path: Path) -> None:
     from edged.files import write_durably
 
     picture = png(found, title)
-    is_special = path.exists() and not path.is_file()  # such as /dev/stdout, which nothing may be renamed onto
+    # such as /dev/stdout, which nothing may be renamed onto: it is a link, to a file where output is redirected
+    is_special = path.is_symlink() or (path.exists() and not path.is_file())
     try:
         path.write_bytes(picture) if is_special else write_durably(path, picture, mode=0o644)
     except OSError as error:

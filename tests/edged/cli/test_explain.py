@@ -38,3 +38,13 @@ def test_a_place_that_is_no_file_is_refused_or_written_through(drawn, tmp_path):
     with pytest.raises(UsageError, match="name another place"):
         explain._draw(None, "title", tmp_path)
     explain._draw(None, "title", tmp_path.joinpath("/dev/null"))
+
+
+def test_a_link_is_written_through(drawn, tmp_path):
+    # `--png /dev/stdout > file`, by root: the link in /dev was replaced by a picture
+    link, file = tmp_path / "stdout", tmp_path / "redirected"
+    file.write_bytes(b"before")
+    link.symlink_to(file)
+    explain._draw(None, "title", link)
+    assert link.is_symlink()
+    assert file.read_bytes() == b"PNG" * 1000
