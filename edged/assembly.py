@@ -150,11 +150,11 @@ class Assembly:
     def heard_by(self, stream: str, bank: keyword.KeywordBank) -> Heard:
         """What came near to each word (by its identity) on a stream; nothing where that cannot be read."""
         words = [bank.model.identity(place) for place in range(len(bank.model.words))]
-        with NearMissHistory(self.config.state_path) as history:
-            try:
+        try:
+            with NearMissHistory(self.config.state_path) as history:
                 return {word: history.parts(stream, word) for word in words}
-            except StateError:
-                return {}
+        except StateError:
+            return {}
 
     def found_thresholds(self, stream: str, monitor: MonitorName) -> FoundThresholds | None:
         """Those of the state; damaged ones are as good as none: the daemon finds them anew from what it heard."""

@@ -9,6 +9,7 @@ something comes nearer still. Matches are counted, not kept: they may have been 
 from __future__ import annotations
 
 import heapq
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -20,6 +21,7 @@ from edged.flow import Float64Array
 KEPT_EVENTS = 48
 FARTHEST = 1.3
 """Distance beyond which nothing counts as an event: ordinary speech lies between 1 and there."""
+MOST_HOURS = 1_000.0
 SAME_EVENT_SHARE = 0.6
 """Minima nearer to each other than this share of the word are one event, as they would be rivals as matches."""
 
@@ -41,6 +43,19 @@ class NearMisses:
     complete_below: float = FARTHEST
     limit: float = 0.0
     matches: int = 0
+
+    @property
+    def is_sound(self) -> bool:
+        """Whether these can be such numbers; what was stored may be damaged, or somebody else's."""
+        distances = self.distances
+        return (
+            0.0 <= self.hours < MOST_HOURS
+            and 0.0 < self.complete_below <= FARTHEST
+            and 0.0 <= self.limit < math.inf
+            and self.matches >= 0
+            and distances.ndim == 1
+            and bool(np.isfinite(distances).all() and (distances > 0.0).all() and (np.diff(distances) >= 0.0).all())
+        )
 
 
 class NearMissCollector:

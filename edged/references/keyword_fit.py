@@ -21,7 +21,6 @@ from edged.score.keyword import KeywordModel
 
 BACKGROUND_EVENTS = 128
 """Kept of each word: more than the tail is fitted to."""
-MOST_HOURS = 1_000.0
 _DISTANCES, _FACTS = "near/", "near_facts/"
 
 
@@ -82,10 +81,10 @@ def near_misses_of_arrays(arrays: Mapping[str, NDArray[Any]], n_words: int) -> t
     for place in range(n_words):
         hours, complete_below = np.asarray(arrays[f"{_FACTS}{place:05d}"], dtype=np.float64).tolist()
         distances = np.asarray(arrays[f"{_DISTANCES}{place:05d}"], dtype=np.float64)
-        is_sound = distances.ndim == 1 and len(distances) <= BACKGROUND_EVENTS and bool((distances > 0.0).all())
-        if not is_sound or not 0.0 < complete_below <= FARTHEST or not 0.0 <= hours < MOST_HOURS:
+        near = NearMisses(hours, distances, complete_below)
+        if not near.is_sound or len(distances) > BACKGROUND_EVENTS:
             raise ValueError("near misses that cannot be")
-        found.append(NearMisses(hours, distances, complete_below))
+        found.append(near)
     return tuple(found)
 
 

@@ -96,5 +96,5 @@ def _part(row: tuple[Any, ...]) -> NearMisses | None:
     """A row as it was stored; None if its numbers cannot be."""
     hours, blob, complete_below, limit, matches = row
     distances = np.frombuffer(blob[: len(blob) // 4 * 4], "<f4").astype(np.float64)
-    is_sound = np.isfinite(distances).all() and (np.diff(distances) >= 0.0).all() and (distances > 0.0).all()
-    return NearMisses(hours, distances, complete_below, limit, matches) if is_sound and hours > 0.0 else None
+    part = NearMisses(hours, distances, complete_below, limit, matches)
+    return part if part.is_sound and hours > 0.0 else None

@@ -5,11 +5,16 @@ import sqlite3
 import numpy as np
 import pytest
 
+from edged.assembly import Assembly
 from edged.clock import NS_PER_S
+from edged.configfile import parse_config
 from edged.decide.near_misses import NearMisses
 from edged.errors import StateError
 from edged.references import keyword_history
+from edged.references.keyword import KeywordBank
 from edged.references.keyword_history import KEPT_DAYS, NearMissHistory
+from edged.score.keyword import KeywordModel
+from edged.state import DATABASE_NAME
 
 NOW_NS = 1_700_000_000 * NS_PER_S
 
@@ -67,6 +72,18 @@ def test_damaged_rows_are_passed_over(history):
     assert len(history.parts("hall", "w")) == 1
 
 
+@pytest.mark.parametrize(
+    "damage", ["complete_below=0.0", "complete_below=9e9", "match_limit=-1", "hours=9e999", "matches=-1"]
+)
+def test_numbers_that_cannot_be_are_passed_over(history, damage):
+    # the logarithm of a distance of 0 ended the thread that finds limits
+    for _ in range(2):
+        history.append("hall", {"w": part(1.0)}, now_ns=NOW_NS)
+    sql = f"UPDATE near_misses SET {damage} WHERE id=(SELECT MAX(id) FROM near_misses)"  # noqa: S608 - constants only
+    history._connection.execute(sql)
+    assert len(history.parts("hall", "w")) == 1
+
+
 def test_a_refusal_stores_nothing_and_says_so(history, monkeypatch):
     history.append("hall", {"w": part()}, now_ns=NOW_NS)
 
@@ -77,3 +94,15 @@ def test_a_refusal_stores_nothing_and_says_so(history, monkeypatch):
     with pytest.raises(StateError, match="disk full"):
         history.append("hall", {"w": part()}, now_ns=NOW_NS)
     assert [found.hours for found in history.parts("hall", "w")] == [0.1]
+
+
+def test_a_history_that_cannot_be_opened_is_none(tmp_path):
+    # the stream was started, and reported as one whose words cannot be used
+    assembly = Assembly(parse_config({"state_dir": str(tmp_path)}, "test"))
+    with sqlite3.connect(tmp_path / DATABASE_NAME) as connection:
+        connection.execute("CREATE TABLE near_misses (other INTEGER)")
+    with pytest.raises(StateError):
+        NearMissHistory(tmp_path)
+    templates = {"w": [np.eye(4, dtype=np.float32)]}
+    bank = KeywordBank(1, (), (), KeywordModel.unmeasured(templates, 0.5))
+    assert assembly.heard_by("hall", bank) == {}
