@@ -41,6 +41,17 @@ def read_allow_list(directory: Path) -> Mapping[bytes, Client]:
     Raises:
         ConfigError: the directory or a key file in it cannot be used; nobody is let in by half a list.
     """
+    try:
+        found = _clients_in(directory)
+    except OSError as error:
+        reason = f"security.allowed_clients: {error.filename or directory}: {error.strerror or error}"
+        raise ConfigError(reason, fix="check its owner and permissions, and that no link leads nowhere") from error
+    if len(found) > MAX_CLIENTS:
+        raise ConfigError(f"{directory}: more than {MAX_CLIENTS} keys", fix="remove those that are not used")
+    return MappingProxyType(found)
+
+
+def _clients_in(directory: Path) -> dict[bytes, Client]:
     _check_directory(directory)
     found: dict[bytes, Client] = {}
     rights: tuple[tuple[Right, Path], ...] = (("listen", directory), ("control", directory / CONTROL_DIR_NAME))
@@ -48,9 +59,7 @@ def read_allow_list(directory: Path) -> Mapping[bytes, Client]:
         for path in _key_files(folder):
             _check_writers(path, path.stat().st_mode)
             found[read_public(path)] = Client(path.name.removesuffix(PUBLIC_SUFFIX), right, path)
-    if len(found) > MAX_CLIENTS:
-        raise ConfigError(f"{directory}: more than {MAX_CLIENTS} keys", fix="remove those that are not used")
-    return MappingProxyType(found)
+    return found
 
 
 def _key_files(folder: Path) -> Iterator[Path]:

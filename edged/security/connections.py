@@ -79,9 +79,23 @@ def cut(descriptor: int) -> bool:
     The descriptor stays ZeroMQ's, which notices the end and closes it. Whatever else has got this number meanwhile is
     no connected TCP socket, or another peer's, who connects again.
     """
-    with contextlib.suppress(OSError), socket_library.socket(fileno=os.dup(descriptor)) as peer:
+    with contextlib.suppress(OSError), _same_socket(descriptor) as peer:
         if peer.family != socket_library.AF_UNIX:
             peer.getpeername()
             peer.shutdown(socket_library.SHUT_RDWR)
             return True
     return False
+
+
+def _same_socket(descriptor: int) -> socket_library.socket:
+    """A second handle of a socket.
+
+    Raises:
+        OSError: it is none.
+    """
+    second = os.dup(descriptor)
+    try:
+        return socket_library.socket(fileno=second)
+    except OSError:
+        os.close(second)
+        raise

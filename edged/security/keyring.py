@@ -71,7 +71,7 @@ class Keyring:
         Raises:
             ConfigError: it cannot be written, or the pair that is there is damaged.
         """
-        with _writing(self.directory):
+        with _reaching(self.directory):
             for folder in (self.directory, self.allowed, self.allowed / CONTROL_DIR_NAME):
                 _make_folder(folder)
             is_new = force or not self.server_secret.exists()
@@ -97,7 +97,7 @@ class Keyring:
         secret_file = self._clients / f"{name}{SECRET_SUFFIX}"
         if not force and (self._places_of(name) or (public is None and secret_file.exists())):
             raise UsageError(f"there is a client '{name}' already", fix="take another name; --force replaces its key")
-        with _writing(self.directory):
+        with _reaching(self.directory):
             key = self._given_key(name, public) if public is not None else self._made_pair(secret_file)
             path = self._place(name, right)
             write_public(path, key)
@@ -116,7 +116,7 @@ class Keyring:
         places = self._places_of(name) if re.fullmatch(NAME, name) else []
         if not places:
             raise UsageError(f"there is no client '{name[:80]}'", fix="`edged keys list` shows them")
-        with _writing(self.directory):
+        with _reaching(self.directory):
             for place in places:
                 place.unlink()
             (self._clients / f"{name}{SECRET_SUFFIX}").unlink(missing_ok=True)
@@ -141,7 +141,9 @@ class Keyring:
         return read_pair(self.server_secret).public.decode()
 
     def _check_made(self) -> None:
-        if not self.server_secret.exists() or not self.allowed.is_dir():
+        with _reaching(self.directory):
+            is_made = self.server_secret.exists() and self.allowed.is_dir()
+        if not is_made:
             raise ConfigError(f"{self.directory}: holds no keys yet", fix="`edged keys init` makes them")
 
     def _given_key(self, name: str, text: str) -> bytes:
@@ -164,7 +166,8 @@ class Keyring:
 
     def _places_of(self, name: str) -> list[Path]:
         folders = (self.allowed, self.allowed / CONTROL_DIR_NAME)
-        return [path for folder in folders if (path := folder / f"{name}{PUBLIC_SUFFIX}").exists()]
+        with _reaching(self.directory):
+            return [path for folder in folders if (path := folder / f"{name}{PUBLIC_SUFFIX}").exists()]
 
 
 def _key_of(text: str) -> bytes:
@@ -187,7 +190,7 @@ def _make_folder(folder: Path, mode: int = 0o750) -> None:
 
 
 @contextmanager
-def _writing(directory: Path) -> Iterator[None]:
+def _reaching(directory: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:

@@ -103,8 +103,7 @@ def write_pair(path: Path, pair: KeyPair) -> None:
 
 def _keys_in(path: Path, *, is_secret: bool = False) -> dict[str, bytes]:
     try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-        with os.fdopen(descriptor, "rb") as handle:
+        with open(path, "rb", opener=_without_waiting) as handle:
             mode = os.fstat(handle.fileno()).st_mode
             if is_secret and mode & _OTHERS_MAY_READ:
                 raise ConfigError(f"{path}: others may read this secret key", fix=f"chmod 600 {path}")
@@ -118,6 +117,10 @@ def _keys_in(path: Path, *, is_secret: bool = False) -> dict[str, bytes]:
     if len(data) > _MAX_FILE_BYTES or "public" not in keys:
         raise ConfigError(f"{path}: not a key file", fix=_FIX)
     return keys
+
+
+def _without_waiting(path: str, flags: int) -> int:
+    return os.open(path, flags | os.O_NONBLOCK | os.O_CLOEXEC)
 
 
 def _write(path: Path, text: str, mode: int) -> None:

@@ -61,3 +61,10 @@ def test_no_directory_is_said_so(tmp_path, make):
     make(tmp_path / "list")
     with pytest.raises(ConfigError, match=r"security\.allowed_clients.*edged keys init"):
         read_allow_list(tmp_path / "list")
+
+
+def test_a_link_that_leads_nowhere_is_named(directory):
+    """It ended the daemon's start and `edged reload` with a traceback."""
+    (directory / "gone.key").symlink_to(directory / "nowhere")
+    with pytest.raises(ConfigError, match=r"gone\.key: No such file"):
+        read_allow_list(directory)

@@ -1,3 +1,5 @@
+from pathlib import Path
+
 import pytest
 
 from edged.errors import ConfigError, UsageError
@@ -77,3 +79,16 @@ def test_a_place_that_cannot_be_written_is_named(tmp_path):
     (tmp_path / "keys").write_text("a file")
     with pytest.raises(ConfigError, match="keys"):
         Keyring(tmp_path / "keys").init(force=False)
+
+
+def _refuse(*_, **__):
+    raise PermissionError(13, "Permission denied", "/keys")
+
+
+@pytest.mark.parametrize("ask", [Keyring.clients, Keyring.public, lambda keyring: keyring.remove("panel"),
+                                 lambda keyring: keyring.add("panel", "listen")])  # fmt: skip
+def test_whoever_may_not_look_into_the_place_is_told_so(keyring, monkeypatch, ask):
+    """`edged keys list` without sudo ended with a traceback."""
+    monkeypatch.setattr(Path, "exists", _refuse)
+    with pytest.raises(ConfigError, match="use sudo"):
+        ask(keyring)

@@ -1,5 +1,6 @@
 import os
 import stat
+from pathlib import Path
 
 import pytest
 import zmq
@@ -80,3 +81,12 @@ def test_only_keys_pass_for_keys(text):
     if is_key(text):
         assert zmq.curve_public(text)
         assert KeyPair(text, text)
+
+
+def test_a_directory_in_place_of_a_key_costs_no_descriptor(tmp_path):
+    """Each look at it left one open."""
+    n_open = len(list(Path("/proc/self/fd").iterdir()))
+    for _ in range(3):
+        with pytest.raises(ConfigError, match="cannot be read"):
+            read_public(tmp_path)
+    assert len(list(Path("/proc/self/fd").iterdir())) == n_open
