@@ -28,7 +28,7 @@ from edged.bridge.translate import OFFLINE, ONLINE, Liveness, Translator
 from edged.bridge.window import Window
 from edged.config import Config
 from edged.control.client import ControlClient
-from edged.errors import ConfigError, EdgedError, StateError
+from edged.errors import ConfigError, EdgedError, StateError, UsageError
 from edged.events.cursor import CursorFile, Position
 from edged.events.schema import HEARTBEAT_TOPIC
 from edged.events.subscriber import Subscriber
@@ -131,9 +131,14 @@ class MqttBridge:
             self._position = position
 
     def _save(self) -> None:
+        """A disk that refuses stops no alarm: a bridge that starts anew then sends some of them twice."""
         self._saved_s = time.monotonic()
-        if self._position is not None:
+        if self._position is None:
+            return
+        try:
             self._cursor.save(self._position)
+        except UsageError as error:
+            _log.warning("%s; going on without", error)
 
     # -- asking the daemon ---------------------------------------------------------------------------------------------
 
@@ -161,13 +166,18 @@ class MqttBridge:
         if self._settings.discovery_prefix is None:
             return []
         discovery = Discovery(self._settings.discovery_prefix, self._topics, self._settings.scores_every_s, __version__)
-        words = {name: self._words(name) for name, monitors in streams.items() if "keyword" in monitors}
-        return discovery.messages(streams, words)
+        return discovery.messages(streams, self._words([s for s, monitors in streams.items() if "keyword" in monitors]))
 
-    def _words(self, stream: str) -> list[str]:
-        shown = self.ask("references.show", {"stream": stream}) or {}
-        keyword = shown.get("monitors", {}).get("keyword") or {}
-        return [str(word) for word in keyword.get("labels", {})]
+    def _words(self, streams: list[str]) -> dict[str, list[str]]:
+        """What is enrolled; a daemon that does not answer is not asked for every stream, as alarms wait meanwhile."""
+        words = {}
+        for stream in streams:
+            shown = self.ask("references.show", {"stream": stream})
+            if shown is None:
+                break
+            keyword = shown.get("monitors", {}).get("keyword") or {}
+            words[stream] = [str(word) for word in keyword.get("labels", {})]
+        return words
 
     @property
     def topics(self) -> Topics:
@@ -231,7 +241,12 @@ class _Connection:
             self._window.sent(position, numbers)
 
     def _turn(self, wait_s: float) -> None:
-        self._link.turn(wait_s)
+        try:
+            self._link.turn(wait_s)
+        finally:  # what was acknowledged just before the end is not sent again
+            self._note_acknowledged()
+
+    def _note_acknowledged(self) -> None:
         for number in self._link.take_acknowledged():
             self._window.acknowledged(number)
         position = self._window.take_position()

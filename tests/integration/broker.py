@@ -60,14 +60,14 @@ class Broker:
 
 
 class Ear:
-    """Everything that a subscriber is given, by topic."""
+    """Everything that a subscriber is given, by topic; inside `with` it misses nothing."""
 
     def __init__(self, port, topic="#", tls=None, **login):
         from paho.mqtt.client import Client
         from paho.mqtt.enums import CallbackAPIVersion
 
         self.heard = []
-        self._changed = threading.Condition()
+        self._changed, self._listens = threading.Condition(), threading.Event()
         self._client = Client(CallbackAPIVersion.VERSION2)
         if tls:
             self._client.tls_set_context(tls)
@@ -75,10 +75,12 @@ class Ear:
             self._client.username_pw_set(**login)
         self._client.on_message = self._take
         self._client.on_connect = lambda client, *_: client.subscribe(topic, 1)
+        self._client.on_subscribe = lambda *_: self._listens.set()
         self._client.connect("localhost" if tls else "127.0.0.1", port)
         self._client.loop_start()
 
     def __enter__(self):
+        assert self._listens.wait(20.0)
         return self
 
     def __exit__(self, *_):
