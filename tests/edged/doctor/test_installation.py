@@ -89,6 +89,32 @@ def test_a_monitor_without_references_or_with_unusable_ones_is_found(config):
     assert "nothing is enrolled" not in unusable.text
 
 
+def files(directory):
+    """All but the index of the write-ahead log: SQLite's readers stand in it, and make it anew after a crash."""
+    index = f"{DATABASE_NAME}-shm"
+    return {path.name: (path.stat().st_mtime_ns, path.read_bytes()) for path in directory.iterdir()
+            if path.name != index}  # fmt: skip
+
+
+def check_looking_changes_nothing(config):
+    before = files(config.state_path)
+    found = installation.database(config) + installation.references(config)
+    assert files(config.state_path) == before
+    assert levels(found) == ["ok", "wrong"]
+    assert "nothing is enrolled" not in found[1].text
+
+
+def test_looking_changes_no_file_of_the_state(config, tmp_path):
+    """It left a log and its index beside a database at rest, and ended the log of a daemon that was killed."""
+    with BankStore(config.state_path) as store:
+        store.commit("hall", "keyword", {"bundle": "another"}, {}, reason="enrol", based_on=0)
+        check_looking_changes_nothing(config)
+        shutil.copytree(config.state_path, tmp_path / "killed")
+    check_looking_changes_nothing(config)
+    assert [path.name for path in config.state_path.iterdir()] == [DATABASE_NAME]
+    check_looking_changes_nothing(config.model_copy(update={"state_dir": tmp_path / "killed"}))
+
+
 def test_keys_that_others_may_read_or_that_lie_about_are_found(settings, config, tmp_path):
     assert levels(installation.keys(config)) == ["ok"]
     keyring = Keyring(tmp_path / "keys")
