@@ -10,6 +10,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from typing import Protocol
 
 from edged.assembly import Assembly
@@ -198,13 +199,12 @@ class Backends:
 
     def _checked(self, bundle: Bundle, embedder: Accelerated, precision: Precision) -> Accelerated:
         """The embedder, after it gave on a few segments what another CPU embedder gives."""
-        trusted = Assembly(self._assembly.config).embedder(bundle)  # the shared one belongs to the worker
-        segments = [segment for clip in reference_clips(bundle)[:_CHECKED_CLIPS] for segment in clip]
-        try:
+        with ExitStack() as undone:
+            undone.callback(embedder.close)
+            trusted = Assembly(self._assembly.config).embedder(bundle)  # the shared one belongs to the worker
+            segments = [segment for clip in reference_clips(bundle)[:_CHECKED_CLIPS] for segment in clip]
             check_quickly(bundle, segments, trusted, embedder, precision)
-        except BaseException:
-            embedder.close()
-            raise
+            undone.pop_all()
         return embedder
 
     def _hand_over(self, bundle: Bundle, embedder: Accelerated, reason: str) -> None:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
 from edged.config import Config
+from edged.control.client import MAX_REQUEST_BYTES
 from edged.control.server import Verb
 from edged.runtime.arguments import EndArgs, FetchArgs, NoArgs, PieceArgs, parsed
 from edged.runtime.transfers import Transfers
@@ -25,7 +26,7 @@ class Sending:
 
     def __init__(self, config: Config) -> None:
         control = config.control
-        self._piece_bytes = (control.max_message_bytes - _ENVELOPE_BYTES) * 3 // 4
+        self._piece_bytes = (min(control.max_message_bytes, MAX_REQUEST_BYTES) - _ENVELOPE_BYTES) * 3 // 4
         self._directories = [config.state_path.absolute() / INCOMING_DIR_NAME, *control.directories]
         self._transfers = Transfers(
             config.state_path, control.max_transfer_mib * _MIB, config.clips.keep_free_mib * _MIB
@@ -82,13 +83,12 @@ class Sending:
     def to_fetch(self, file_name: str) -> Iterator[tuple[str, Path]]:
         """A transfer, and where to write the file that the client will fetch by it."""
         name = self._transfers.begin()
-        try:
+        with ExitStack() as undone:
+            undone.callback(self._transfers.end, name)
             path = self._transfers.place(name, file_name)
             yield name, path
             self._transfers.placed(name, path)
-        except BaseException:
-            self._transfers.end(name)
-            raise
+            undone.pop_all()
 
     def for_client(self, report: dict[str, Any]) -> dict[str, Any]:
         """A report that names files as the client does."""

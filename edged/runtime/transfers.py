@@ -99,11 +99,14 @@ class Transfers:
                 transfer.sizes.append(0)
             elif not transfer.files or file != len(transfer.files) - 1 or offset != transfer.sizes[-1]:
                 raise UsageError(f"transfer: piece {offset} of file {file} is not the next one")
-            self._check_room(len(data))
             try:
+                self._check_room(len(data))
                 transfer.files[-1].parent.mkdir(mode=0o700, exist_ok=True)
                 with transfer.files[-1].open("ab") as handle:
                     handle.write(data)
+            except StateError:
+                self.end(name)
+                raise
             except OSError as error:
                 self.end(name)
                 raise _cannot_store(transfer.folder, error) from error

@@ -42,6 +42,18 @@ def test_files_arrive_as_they_are_whatever_fits_into_a_message(tmp_path, max_mes
         assert list((tmp_path / "state" / "transfers").iterdir()) == []
 
 
+def test_pieces_fit_what_clients_send_and_take_where_larger_messages_are_allowed(tmp_path):
+    """With a max_message_bytes above 1 MiB no file that was larger could be enrolled, nor any archive fetched."""
+    data = os.urandom(3 << 20)
+    (tmp_path / "a.wav").write_bytes(data)
+    with daemon(tmp_path, max_message_bytes=1 << 28) as (sending, client):
+        with sent_files(client, [tmp_path / "a.wav"]) as transfer, sending.files(transfer, []) as (path,):
+            assert path.read_bytes() == data
+        with sending.to_fetch("bank") as (transfer, path):
+            path.write_bytes(data)
+        assert fetched_file(client, transfer) == data
+
+
 def test_names_that_are_no_text_arrive_printable(tmp_path):
     path = tmp_path / os.fsdecode(b"a\xff\n.wav")
     path.write_bytes(b"x")

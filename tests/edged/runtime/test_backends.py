@@ -12,6 +12,7 @@ from edged.compile.engines import EngineStore
 from edged.compile.run import Wish, compile_bundle
 from edged.config import Config
 from edged.embed.onnx import OnnxEmbedder
+from edged.errors import BundleError
 from edged.flow import Block
 from edged.frontend import front_end
 from edged.runtime import backends
@@ -219,6 +220,20 @@ def test_use_gpu_false_never_looks(gpu, tmp_path):
     assert plant.backends.stop(1.0)
     assert not plant.actions
     assert plant.status[0] == "CPUExecutionProvider"
+
+
+def test_an_engine_that_cannot_be_compared_is_released(gpu, tmp_path, monkeypatch):
+    """It stayed in the GPU's memory."""
+    build(tmp_path)
+    plant = Plant(tmp_path)
+
+    def refuse(*_):
+        raise BundleError("no room for another session")
+
+    monkeypatch.setattr(Assembly, "embedder", refuse)
+    plant.backends._look(BUNDLE)
+    assert "no room" in plant.status[1]
+    assert (gpu[0].memory, gpu[0].open_contexts) == ({}, 0)
 
 
 def test_what_the_worker_never_took_is_released_too(gpu, tmp_path):

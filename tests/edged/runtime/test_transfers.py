@@ -132,3 +132,14 @@ def test_fetching_goes_piece_by_piece(transfers):
     path.write_bytes(b"12345")
     transfers.placed(name, path)
     assert [transfers.get(name, offset, 3) for offset in (0, 3, 9)] == [(b"123", 5), (b"45", 5), (b"", 5)]
+
+
+def test_without_room_the_whole_transfer_is_given_up(tmp_path, time):
+    """What had come already stayed where there was no room, until another transfer began."""
+    transfers = Transfers(tmp_path, 1000, 0, time)
+    name = transfers.begin()
+    transfers.put(name, 0, "a", 0, b"x")
+    transfers._keep_free_bytes = 1 << 60
+    with pytest.raises(StateError, match="too little space"):
+        transfers.put(name, 0, "a", 1, b"x")
+    assert list((tmp_path / "transfers").iterdir()) == []
