@@ -370,7 +370,9 @@ class KeywordMonitor(_FrontHalf):
             self._leftover += self._spotter.finish()
             self._given_up = [*self._given_up[-MOST_GIVEN_UP:], *self._spotter.take_near_misses()]
         decision = self.bundle.manifest.decision
-        self._limits = tuple(LimitFinder(bank, self._settings, self._heard).limits()) if bank else ()
+        # the worker waits for this: words that stay keep the limit last found, from newer facts than `heard`
+        known = dict(zip(self._spotter.identities, self._limits, strict=True)) if self._spotter else {}
+        self._limits = tuple(LimitFinder(bank, self._settings, self._heard).limits(known)) if bank else ()
         limits = limits_of(self._limits)
         self._spotter = KeywordSpotter(bank, decision, limits, self._spec, self._all_matches) if bank else None
         return Outcome()

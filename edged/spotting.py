@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from functools import cached_property
 
 import numpy as np
 
@@ -93,8 +94,12 @@ class KeywordSpotter:
         return [*taken, self._take()]
 
     def _take(self, limits: Float64Array | None = None) -> dict[str, NearMisses]:
-        parts = self._near_misses.take(limits)
-        return {self.bank.model.identity(place): part for place, part in enumerate(parts)}
+        return dict(zip(self.identities, self._near_misses.take(limits), strict=True))
+
+    @cached_property
+    def identities(self) -> list[str]:
+        """Of the words, in their order; made once, as each is a digest of all templates of a word."""
+        return [self.bank.model.identity(place) for place in range(len(self.bank.model.words))]
 
     def finish(self) -> tuple[Detection, ...]:
         """Decide everything that waits, and forget the signal; nothing lasts beyond it."""

@@ -63,9 +63,15 @@ class LimitFinder:
     settings: KeywordSettings
     heard: Heard = field(default_factory=dict)
 
-    def limits(self) -> list[WordLimit]:
-        """In the order of the model's words; their rates are not looked into, which takes some time for many words."""
-        return [self._of(place, with_rate=False) for place in range(len(self.bank.model.words))]
+    def limits(self, known: Mapping[str, WordLimit] | None = None) -> list[WordLimit]:
+        """In the order of the model's words; their rates are not looked into, which takes some time for many words.
+
+        Args:
+            known: identity of a word -> the limit that it keeps.
+        """
+        known, model = known or {}, self.bank.model
+        places = range(len(model.words))
+        return [known.get(model.identity(place)) or self._of(place, with_rate=False) for place in places]
 
     def all(self) -> list[WordLimit]:
         """The same with their rates."""

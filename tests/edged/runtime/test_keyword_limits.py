@@ -1,6 +1,7 @@
 """The keeper of words' limits on a real monitor and a real database; distances are made up, the clock is the test's."""
 
 import threading
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -171,6 +172,16 @@ def test_limits_of_another_bank_are_not_taken(site):
     limits = site.monitor.limits
     site.monitor.use_limits([], site.monitor.settings, site.monitor.bank_version + 1)
     assert site.monitor.limits == limits
+
+
+def test_words_that_stay_keep_the_limits_last_found(site):
+    """For a while they were those of what had been heard when the daemon began, found anew while all streams waited."""
+    found = [replace(one, limit=0.6) for one in site.monitor.limits]
+    site.monitor.use_limits(found, site.monitor.settings, site.monitor.bank_version)
+    model = KeywordModel.unmeasured({"stop": [template(1)], "new": [template(3)]}, 0.77)
+    site.monitor.use_bank(KeywordBank(2, (), model.templates, model, near_misses=(near(), near())))
+    assert [one.word for one in site.monitor.limits] == ["stop", "new"]
+    assert site.monitor.limits[0].limit == 0.6 != site.monitor.limits[1].limit
 
 
 def test_taking_and_writing_may_meet(site):
