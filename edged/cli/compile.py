@@ -34,7 +34,8 @@ def compile_engines(
     effort: Annotated[int, typer.Option("--effort", min=0, max=5, help="0 builds quickly, 5 makes it run quickly")] = 3,
     force: Annotated[bool, typer.Option("--force", help="Build even if there is an equal engine.")] = False,
     optional: Annotated[
-        bool, typer.Option("--optional", help="Succeed where there is no GPU or no TensorRT; for the service.")
+        bool,
+        typer.Option("--optional", help="Succeed where no GPU or TensorRT is, or `use_gpu` is off; for the service."),
     ] = False,
     as_json: JsonOption = False,
     config: ConfigOption = None,
@@ -54,7 +55,6 @@ def compile_engines(
     """
     from edged.assembly import Assembly, open_bundle
     from edged.compile.engines import PRECISIONS, Precision
-    from edged.compile.hardware import this_hardware
     from edged.compile.run import Wish, compile_bundle
     from edged.configfile import load_config
     from edged.errors import AcceleratorError, UsageError
@@ -66,12 +66,9 @@ def compile_engines(
     settings = load_config(config, state)
     assembly = Assembly(settings)
     wanted = [open_bundle(name) for name in bundles or []] or _configured(assembly, settings)
-    if optional:
-        try:
-            this_hardware()
-        except AcceleratorError as error:
-            note(f"nothing to do: {error}")
-            return
+    if optional and (reason := _why_none(settings)):
+        note(f"nothing to do: {reason}")
+        return
     wish = Wish(chosen, force=force, max_batch=max_batch, workspace_mib=workspace, optimisation_level=effort)
     done, failed = [], []
     for bundle in wanted:
@@ -90,6 +87,20 @@ def compile_engines(
             print(line(one))
     if failed:
         raise typer.Exit(1)
+
+
+def _why_none(settings: Config) -> str:
+    """Why no engine is needed or can be made here; empty if one can."""
+    from edged.compile.hardware import this_hardware
+    from edged.errors import AcceleratorError
+
+    if not settings.use_gpu:
+        return "use_gpu is off"
+    try:
+        this_hardware()
+    except AcceleratorError as error:
+        return str(error)
+    return ""
 
 
 def _configured(assembly: Assembly, settings: Config) -> list[Bundle]:

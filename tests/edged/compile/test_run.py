@@ -154,6 +154,15 @@ def test_without_a_gpu_the_service_has_nothing_to_do(tmp_path):
         assert isinstance(run.exception, AcceleratorError)
 
 
+def test_the_service_builds_nothing_where_the_gpu_is_not_to_be_used(newest, tmp_path):
+    """edged-compile.service built for minutes what `use_gpu: false` forbids to use."""
+    config = tmp_path / "edged.yaml"
+    config.write_text("use_gpu: false\n", encoding="utf-8")
+    run = command("keyword", "--optional", "--config", str(config), "--state", str(tmp_path))
+    assert (run.exit_code, run.stdout) == (0, "")
+    assert newest[0].calls == []
+
+
 def test_an_unknown_precision_is_a_usage_error(tmp_path):
     run = command("keyword", "--precision", "fp8", "--state", str(tmp_path))
     assert run.exception.exit_code == 2
