@@ -131,10 +131,20 @@ class TensorRtEmbedder:
         return found
 
     def close(self) -> None:
-        """Release graphs, contexts, engine, buffers, stream, and the CUDA context, in this order."""
+        """Release graphs, contexts, engine, buffers, stream, and the CUDA context, in this order.
+
+        A GPU that failed may refuse this too; that is told, and is no reason to stop what goes on without it.
+        """
         if self._is_closed:
             return
         self._is_closed = True
+        for release in (self._release, self._device.close):
+            try:
+                release()
+            except CudaError as error:
+                _log.warning("the GPU does not take back what an engine held: %s", error)
+
+    def _release(self) -> None:
         with self._device:
             self._forget_graphs()
             self._context = None
@@ -144,7 +154,6 @@ class TensorRtEmbedder:
                 buffer.free()
             self._buffers.clear()
             self._stream = None
-        self._device.close()
 
     def _embed_batch(self, segments: Sequence[Segment]) -> list[Embedding]:
         n = len(segments)

@@ -172,6 +172,17 @@ def test_release_leaves_nothing(fake, bundle):
         embedder.embed(segments(1))
 
 
+@pytest.mark.parametrize("call", ["free", "context.detach"])
+def test_a_gpu_that_refuses_the_release_stops_nothing(newest, bundle, call):
+    """The worker releases an engine that failed, and goes on by the CPU: an error here ended it."""
+    gpu, _ = newest
+    embedder = embedder_of(bundle)
+    gpu.fails.add(call)
+    embedder.close()
+    assert gpu.counted("context.detach") == 1
+    assert gpu.stack == []
+
+
 def test_two_embedders_share_a_gpu(newest, bundle):
     gpu, _ = newest
     one, two = embedder_of(bundle), embedder_of(bundle)
