@@ -165,7 +165,11 @@ def _scores(monitor: Monitor, embeddings: Sequence[Embedding]) -> tuple[Float64A
 
 def _words_verdict(judge: Judge, expected: Sequence[Embedding], actual: Sequence[Embedding]) -> Verdict:
     found, other = (_words(judge.monitor(), side) for side in (expected, actual))
-    pairs = [(one, match) for one in found if (match := _same(one, other)) is not None]
+    pairs, left = [], list(other)
+    for one in found:
+        if (match := _same(one, left)) is not None:
+            pairs.append((one, match))
+            left.remove(match)
     union = len(found) + len(other) - len(pairs)
     difference = max((abs(a.score - b.score) for a, b in pairs), default=0.0)
     return Verdict(judge.label, difference, len(pairs) / union if union else 1.0)

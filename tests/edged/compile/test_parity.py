@@ -1,16 +1,18 @@
 """The gate: what it must refuse, on embeddings that are wrong in known ways."""
 
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 from edged.assembly import open_bundle
 from edged.compile.judges import probe_judge
-from edged.compile.parity import Parity, Verdict, compare, row_cosines
+from edged.compile.parity import Judge, Parity, Verdict, compare, row_cosines, verdict
 from edged.compile.reference import machine_signals, reference_clips, spoken_signal
 from edged.embed.onnx import OnnxEmbedder
 from edged.errors import AcceleratorError
+from edged.flow import Detection
 
 
 @pytest.fixture(scope="module", params=["anomaly", "keyword"])
@@ -86,6 +88,28 @@ def test_the_reference_bank_decides_something(case):
         assert 2 <= sum(above) <= len(above) - 2
     else:
         assert {d.keyword for o in outcomes for d in o.detections} >= {"maintenance", "attention", "conveyor"}
+
+
+class Heard:
+    """A keyword monitor that finds what it is given."""
+
+    name = "keyword"
+
+    def accept(self, embedding):
+        return SimpleNamespace(detections=[embedding])
+
+    def finish(self):
+        return SimpleNamespace(detections=[])
+
+
+def test_a_match_counts_for_one_word_only():
+    """Two candidates of one word close together were both found again in a single one: agreement 2.0."""
+    twice = [Detection("keyword", 0, n, onset_sample=n, offset_sample=None, score=-0.5, threshold=-1.0, keyword="stop")
+             for n in (100, 200)]  # fmt: skip
+    judge = Judge("hall/keyword", Heard)
+    assert verdict(judge, twice, twice).agreement == 1.0
+    assert verdict(judge, twice, twice[:1]).agreement == 0.5
+    assert verdict(judge, twice[:1], twice).agreement == 0.5
 
 
 def test_the_worst_bank_counts():
