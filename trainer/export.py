@@ -21,7 +21,7 @@ from edged.embed.onnx import OnnxEmbedder
 from edged.errors import BundleError
 from edged.flow import Block, Float32Array
 from edged.frontend import front_end
-from trainer.low_precision import Precision, to_fp16, to_int8, with_rounded_activations
+from trainer.low_precision import MOST_CALIBRATED, Precision, to_fp16, to_int8, with_rounded_activations
 
 OPSET = 17
 MAX_RELATIVE_ERROR = 1e-4
@@ -119,11 +119,9 @@ def add_precision(directory: Path, precision: Precision, clips: Iterable[Float32
         manifest = plain.model_copy(update={"parity": {**plain.parity, **figures}})
         card = directory / CARD_NAME
         text = card.read_text(encoding="utf-8") if card.is_file() else ""
-        keep = {p: _kept(path, Path(folder)) for p, path in paths.items()}
         return write_bundle(
-            directory, manifest, model=_kept(bundle.model_path, Path(folder)), typed_models=keep,
-            calibration=bundle.calibration, card=text,
-        )  # fmt: skip
+            directory, manifest, model=bundle.model_path, typed_models=paths, calibration=bundle.calibration, card=text
+        )
 
 
 def _compared(bundle: Bundle, tried: Bundle, precision: Precision) -> dict[str, float]:
@@ -145,14 +143,7 @@ def _inputs(bundle: Bundle, clips: Iterable[Float32Array]) -> dict[str, Float32A
     for samples in clips:
         features = front_end(bundle)
         segments += [*features.push(Block(0, samples)), *features.flush()]
+        if len(segments) >= MOST_CALIBRATED:  # a folder of hours is not read to its end for nothing
+            break
     specs = bundle.manifest.model.inputs if bundle.manifest.model else ()
     return {s.name: np.stack([one.features[s.name] for one in segments]) for s in specs if segments}
-
-
-def _kept(path: Path, folder: Path) -> Path:
-    """A copy, as the bundle's own directory is replaced."""
-    if path.parent == folder:
-        return path
-    copied = folder / f"kept-{path.name}"
-    copied.write_bytes(path.read_bytes())
-    return copied

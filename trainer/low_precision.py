@@ -26,7 +26,7 @@ Inputs = Mapping[str, Float32Array]
 """Input name -> float32 (n_segments, ...): what the network is calibrated on or compared by."""
 
 WEIGHTED = frozenset({"Conv", "MatMul", "Gemm"})
-_MOST_CALIBRATED = 256
+MOST_CALIBRATED = 256
 _HALF = "_fp16"
 
 
@@ -82,7 +82,7 @@ def to_int8(model: onnx.ModelProto, calibration: Inputs) -> onnx.ModelProto:
         quantization.quantize_static(
             prepared,
             str(target),
-            _Segments(calibration, min(n_segments, _MOST_CALIBRATED)),
+            _Segments(calibration, min(n_segments, MOST_CALIBRATED)),
             op_types_to_quantize=["Conv", "MatMul"],
             nodes_to_exclude=_at_the_ends(prepared.graph),
             per_channel=True,

@@ -22,7 +22,7 @@ import typer
 from onnx import helper, numpy_helper
 
 from edged.assembly import open_bundle
-from edged.embed.bundle import CARD_NAME, Bundle, Manifest, TensorSpec, write_bundle
+from edged.embed.bundle import CARD_NAME, TYPED_MODEL_NAMES, Bundle, Manifest, TensorSpec, write_bundle
 from edged.errors import BundleError
 from edged.features.keyword import FRAMES, KeywordSpec
 from edged.flow import Float32Array
@@ -107,6 +107,8 @@ def _constant(graph: onnx.GraphProto, name: str, values: Sequence[int]) -> str:
 def with_segments(bundle: Bundle, out: Path, segment_frames: int, level_ahead_frames: int | None = None) -> Bundle:
     """Write a keyword bundle in its streaming form, with segments of so many frames.
 
+    Networks in fewer bits are left out: `edged-train precision` adds them again.
+
     Args:
         level_ahead_frames: how far the level looks ahead; None leaves it as it is.
 
@@ -169,6 +171,7 @@ def _manifest(old: Manifest, spec: KeywordSpec, error: float) -> Manifest:
     if old.model is None:
         raise BundleError(f"{old.id}: no model", fix="name another bundle")
     (output,) = old.model.outputs
+    kept = {name: value for name, value in old.parity.items() if name.split("_")[0] not in TYPED_MODEL_NAMES}
     model = old.model.model_copy(
         update={
             "inputs": (TensorSpec(name=FRAMES, shape=(spec.input_frames, spec.n_mels)),),
@@ -182,7 +185,7 @@ def _manifest(old: Manifest, spec: KeywordSpec, error: float) -> Manifest:
             "features": spec.model_dump(mode="json"),
             "features_digest": spec.digest(),
             "model": model,
-            "parity": {**old.parity, _PARITY: max(error, old.parity.get(_PARITY, 0.0))},
+            "parity": {**kept, _PARITY: max(error, old.parity.get(_PARITY, 0.0))},
         }
     )
 

@@ -41,6 +41,14 @@ def test_a_background_of_minutes_in_place_of_the_shipped_one(tmp_path):
     np.testing.assert_array_equal(speech_rows(again), rows)
 
 
+def test_the_network_in_fewer_bits_comes_along(tmp_path):
+    """It was left out, while the manifest went on to state its parity."""
+    shipped = open_bundle("keyword")
+    made = calibrated(shipped.directory, tmp_path / "made", material(), 5.0)
+    assert made.manifest.files["model-fp16.onnx"] == shipped.manifest.files["model-fp16.onnx"]
+    assert made.manifest.parity == shipped.manifest.parity
+
+
 def test_another_kind_of_bundle_is_refused(tmp_path):
     with pytest.raises(BundleError, match="no keyword bundle"):
         calibrated(open_bundle("anomaly").directory, tmp_path / "made", material(), 5.0)

@@ -10,8 +10,8 @@ from edged.assembly import open_bundle
 from edged.compile.reference import reference_clips
 from edged.embed.bundle import load_bundle, write_bundle
 from edged.errors import BundleError
-from trainer.export import add_precision
-from trainer.low_precision import WEIGHTED, to_fp16, to_int8, with_rounded_activations
+from trainer.export import _inputs, add_precision
+from trainer.low_precision import MOST_CALIBRATED, WEIGHTED, to_fp16, to_int8, with_rounded_activations
 
 
 @pytest.fixture(scope="module", params=["anomaly", "keyword"])
@@ -124,6 +124,21 @@ def test_a_bundle_is_extended_in_place(copied):
     assert extended.typed_model_path("fp16").is_file()
     assert extended.typed_model_path("int8") is None
     assert extended.manifest.parity["fp16_least_cosine"] > 0.9999
+
+
+def test_int8_reads_no_more_clips_than_it_is_calibrated_on():
+    """A folder of hours was read, and held as features, to its end."""
+    n_read = 0
+
+    def clips():
+        nonlocal n_read
+        while n_read < 1000:
+            n_read += 1
+            yield np.zeros(160_000, np.float32)
+
+    inputs = _inputs(open_bundle("keyword"), clips())
+    assert all(len(values) >= MOST_CALIBRATED for values in inputs.values())
+    assert n_read == 2
 
 
 def test_a_network_that_would_decide_otherwise_is_refused(copied, monkeypatch):

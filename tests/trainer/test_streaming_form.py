@@ -48,6 +48,13 @@ def test_the_shipped_network_gives_the_same_rows_however_many_at_once(tmp_path: 
     np.testing.assert_allclose(rows_of(cut), rows_of(shipped), atol=2e-5)
 
 
+def test_no_parity_is_stated_of_networks_that_are_left_out(tmp_path: Path) -> None:
+    """The manifest went on to state the parity of an FP16 network that was not there any more."""
+    cut = with_segments(open_bundle("keyword"), tmp_path / "cut", 8)
+    assert cut.typed_model_path("fp16") is None
+    assert set(cut.manifest.parity) == {"onnx_vs_torch_max_relative_error", "streaming_form_max_relative_error"}
+
+
 def test_what_is_exported_is_in_streaming_form(tmp_path: Path) -> None:
     network = SpeechTrunk(width=8, dim=4)
     for module in network.modules():
