@@ -39,7 +39,9 @@ is_wanted() { # the service runs, or systemd keeps trying to start it
 switch_to() { # RELEASE UNITS
     local file
     (cd "$ROOT/releases/$1/share/units" && find . -type f) | while read -r file; do
-        install -D -m 644 "$ROOT/releases/$1/share/units/$file" "$2/$file"
+        # a full disk must not leave half a unit
+        install -D -m 644 "$ROOT/releases/$1/share/units/$file" "$2/$file.new"
+        mv -T "$2/$file.new" "$2/$file"
     done
     ln -sfn "releases/$1" "$ROOT/.current.new"
     mv -T "$ROOT/.current.new" "$ROOT/current"
@@ -60,6 +62,8 @@ becomes_ready() {
     local since
     since=$(date +%s)
     systemctl reset-failed "$UNIT" 2>/dev/null || true
+    # what it builds is of the release before; it starts again with the daemon
+    systemctl stop edged-compile.service 2>/dev/null || true
     if ! systemctl restart "$UNIT"; then
         sleep 1 # the last lines are on their way to the journal
         journalctl --unit="$UNIT" --since="@$since" --lines=40 --no-pager --output=cat >&2 || true
@@ -74,8 +78,9 @@ becomes_ready() {
 
 go_back() { # RELEASE UNITS WAS_WANTED
     if [ -z "$1" ]; then
-        # the first installation: nothing to go back to, and nothing that would be tried for ever
-        ! systemd_runs || systemctl stop "$UNIT" || true
+        # the first installation: nothing to go back to, and nothing that would be tried for ever; what systemd was
+        # trying before goes on
+        ! systemd_runs || [ "$wanted" = yes ] || systemctl stop "$UNIT" || true
         error "there is no earlier release to go back to" "see the messages above: journalctl --unit=$UNIT"
         exit 1
     fi

@@ -84,7 +84,7 @@ minor=$("$release/bin/python" -c 'import sys; print(sys.version_info.minor)')
 architecture=$(dpkg --print-architecture)
 libc=$(getconf GNU_LIBC_VERSION)
 sed -e "s|@VERSION@|$version|; s|@ARCHITECTURE@|$architecture|; s|@SIZE@|$(du -sk "$package" | cut -f1)|" \
-    -e "s|@MAINTAINER@|$maintainer|; s|@LIBC@|libc6 (>= ${libc#* })|" \
+    -e "s|@MAINTAINER@|$(printf '%s' "$maintainer" | sed 's/[\\&|]/\\&/g')|; s|@LIBC@|libc6 (>= ${libc#* })|" \
     -e "s|@PYTHON@|python3 (>= 3.$minor~), python3 (<< 3.$((minor + 1))~)|" \
     "$source_tree/deploy/debian/control" >"$package/DEBIAN/control"
 (cd "$package" && find opt usr -type f -print0 | LC_ALL=C sort -z | xargs -0 md5sum) >"$package/DEBIAN/md5sums"

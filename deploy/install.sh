@@ -127,6 +127,7 @@ install_release() {
         build_release "$source_tree" "$wheels" "$stage" "$ROOT/releases/$name"
         "$stage/bin/python" -m compileall -q -s "$stage" -p "$ROOT/releases/$name" "$stage/lib"
         mv -T "$stage" "$ROOT/releases/$name"
+        made=yes
     fi
     activate "$name"
 }
@@ -137,7 +138,8 @@ activate() { # RELEASE
     before=$(current_release)
     if [ -z "$before" ] && [ -e "$CONFIG" ] && [ "$start" = yes ]; then options=(--start); fi
     if ! "$ROOT/releases/$1/libexec/activate" --units "$UNITS" "${options[@]}" "$1"; then
-        [ "$(current_release)" = "$1" ] || rm -rf "${ROOT:?}/releases/$1"
+        # one that was there before may still serve, once what was wrong is mended
+        [ "$made" = no ] || [ "$(current_release)" = "$1" ] || rm -rf "${ROOT:?}/releases/$1"
         exit 1
     fi
     ln -sfn "$ROOT/current/bin/edged" "$COMMAND"
@@ -195,7 +197,7 @@ uninstall() {
 # -- arguments ---------------------------------------------------------------------------------------------------------
 
 arguments=("$@")
-mode=install offline='' download='' system_packages=no start=yes purge=no dry_run=no
+mode=install offline='' download='' system_packages=no start=yes purge=no dry_run=no made=no
 wrong_use() { printf 'error: %s\n' "$1" >&2; usage >&2; exit 2; }
 while [ $# -gt 0 ]; do
     case $1 in
