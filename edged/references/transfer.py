@@ -142,9 +142,10 @@ def _check_scores(bank: anomaly.AnomalyBank, n_rows: int) -> None:
 def _check_records(records: Sequence[ClipRecord]) -> None:
     """Labels go into topics, events and logs; what is said of the levels is compared with those of the input."""
     for record in records:
-        texts = (record.name, record.label, record.sha256, record.enrolled_at, record.event)
-        if not all(isinstance(text, str) for text in texts) or not record.label.isprintable() or not record.label:
-            raise ValueError("labels that cannot be printed")
+        texts = (record.name, record.sha256, record.enrolled_at, record.event)
+        if not all(isinstance(text, str) for text in texts):
+            raise ValueError("facts of clips that are no texts")
+        _check_names([record.label])
         heard = () if record.heard is None else astuple(record.heard)
         if not all(isinstance(value, int | float) and np.isfinite(value) for value in (record.duration_s, *heard)):
             raise ValueError("levels that are no numbers")
@@ -161,6 +162,7 @@ def _keyword_labels(stored: StoredBank, bundle: Bundle) -> dict[str, int]:
         raise ValueError(f"{len(counters)} templates of counter-examples")
     for one in bank.counters:
         _check_records(one.clips)
+    _check_names([*bank.averaged, *(name for one in bank.counters for name in (one.word, one.name))])
     verified = bank.verifier.templates if bank.verifier else ()
     for template in (*bank.templates, *bank.model.templates, *counters, *verified):
         if template.ndim != 2 or not len(template) or template.shape[1] != dim or not np.isfinite(template).all():
@@ -171,8 +173,16 @@ def _keyword_labels(stored: StoredBank, bundle: Bundle) -> dict[str, int]:
     return bank.words
 
 
+def _check_names(names: Sequence[Any]) -> None:
+    if not all(isinstance(name, str) and name and name.isprintable() for name in names):
+        raise ValueError("labels that cannot be printed")
+
+
 def _check_spotting(model: KeywordModel, dim: int) -> None:
     """What the daemon will do with it must not fail there: warp, combine, compare with a limit."""
+    is_positive = model.ordinary.shape == (len(model.words),) and bool((model.ordinary > 0.0).all())
+    if not is_positive or not model.limit > 0.0 or not model.brevity_weight >= 0.0:
+        raise ValueError("distances that would be below 0, or a limit that is")
     with np.errstate(all="ignore"):
         noise = np.random.default_rng(0).standard_normal((_PROBE_FRAMES, dim)).astype(np.float32)
         distances, _ = model.combine(StreamingDtw(model.templates).push(noise))
