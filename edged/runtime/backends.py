@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import ExitStack
 from typing import Protocol
 
@@ -22,6 +22,7 @@ from edged.embed.bundle import Bundle
 from edged.embed.protocol import Embedder
 from edged.errors import AcceleratorError, BundleError, EdgedError
 from edged.flow import Embedding, Segment
+from edged.runtime.keeper import BetweenSegments
 from edged.runtime.messages import Announce, StatusChange
 
 _log = logging.getLogger(__name__)
@@ -30,8 +31,6 @@ LOOK_EVERY_S = 10.0
 _CHECKED_CLIPS = 2
 _DAEMON = "edged"
 NO_ENGINE = "no engine: run `edged compile` where there is a GPU"
-
-BetweenSegments = Callable[[Callable[[], None]], None]
 
 
 class Accelerated(Embedder, Protocol):

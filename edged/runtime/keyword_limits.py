@@ -7,41 +7,31 @@ Nothing here can delay a word: the worker only hands a list over. A disk that fa
 
 from __future__ import annotations
 
-import logging
 import math
-import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from edged.clock import NS_PER_S, Clock
 from edged.config import KeywordSettings
 from edged.decide.near_misses import NearMisses, merged
-from edged.errors import StateError
 from edged.pipeline import KeywordMonitor, Monitor
 from edged.references.keyword_history import NearMissHistory
 from edged.references.keyword_limits import LimitFinder, WordLimit
+from edged.runtime.keeper import BetweenSegments, Keeper, finite
 from edged.runtime.messages import Announce, StatusChange
 from edged.runtime.stream import Stream
 
-_log = logging.getLogger(__name__)
-
 TAKE_EVERY_S = 60.0
-WRITE_EVERY_S = 300.0
-FIND_EVERY_S = 900.0
-_DAEMON = "edged"
 _THRESHOLDS = {"threshold", "thresholds", "false_alarms_per_hour", "false_alarm_confidence"}
 
-BetweenSegments = Callable[[Callable[[], None]], None]
 
+class KeywordLimitKeeper(Keeper[KeywordMonitor]):
+    """Limits of the keyword monitors of all streams; args as for `Keeper`."""
 
-class KeywordLimitKeeper:
-    """One thread for the keyword monitors of all streams.
-
-    Args:
-        between_segments: lets the worker do something between two segments.
-        announce: makes a status event.
-    """
+    NAME = "keyword-limits"
+    FIND_EVERY_S = 900.0
+    LOSS = "what came near to words lately is lost to their limits"
 
     def __init__(
         self,
@@ -52,45 +42,19 @@ class KeywordLimitKeeper:
         announce: Announce,
         clock: Clock,
     ) -> None:
-        self._state_dir = state_dir
-        self._between_segments, self._announce, self._clock = between_segments, announce, clock
-        self._monitors = {
-            name: monitor
-            for name, stream in streams.items()
-            for monitor in stream.monitors
-            if isinstance(monitor, KeywordMonitor)
-        }
+        super().__init__(
+            state_dir, streams, KeywordMonitor, between_segments=between_segments, announce=announce, clock=clock
+        )
         self._settings = {name: monitor.settings for name, monitor in self._monitors.items()}
         self._waiting: dict[str, dict[str, NearMisses]] = {name: {} for name in self._monitors}
         self._taken_ns = dict.fromkeys(self._monitors, clock.monotonic_ns())
         self._found: dict[str, tuple[WordLimit, ...]] = {}
-        self._found_for: dict[str, int] = {}
-        self._announced: dict[str, object] = {}
-        self._is_history_failing = False
-        self._condition = threading.Condition()
-        self._is_due = True
-        self._stopping = False
-        self._thread = threading.Thread(target=self._run, name="keyword-limits", daemon=True)
-
-    def start(self) -> None:
-        """Begin."""
-        self._thread.start()
 
     def stop(self, timeout_s: float) -> bool:
         """Store what was heard and end; whether that came in time. The worker has ended."""
         for name, monitor in self._monitors.items():
             self._take(name, monitor)
-        with self._condition:
-            self._stopping = True
-            self._condition.notify_all()
-        self._thread.join(timeout_s)
-        return not self._thread.is_alive()
-
-    def wake(self) -> None:
-        """Find every limit anew, soon; from any thread."""
-        with self._condition:
-            self._is_due = True
-            self._condition.notify_all()
+        return super().stop(timeout_s)
 
     def heard(self, stream: Stream, monitor: Monitor) -> None:
         """A monitor has heard something (worker's thread)."""
@@ -98,9 +62,7 @@ class KeywordLimitKeeper:
             return
         if self._clock.monotonic_ns() - self._taken_ns[stream.name] >= TAKE_EVERY_S * NS_PER_S:
             self._take(stream.name, monitor)
-        if monitor.bank_version != self._found_for.get(stream.name, 0):
-            self._found_for[stream.name] = monitor.bank_version
-            self.wake()
+        self._follow_bank(stream.name, monitor)
 
     def use_settings(self, stream: str, settings: KeywordSettings) -> bool:
         """Let a monitor take what a changed configuration says of its thresholds; whether anything changed."""
@@ -134,48 +96,17 @@ class KeywordLimitKeeper:
 
     # -- the keeper's thread -------------------------------------------------------------------------------------------
 
-    def _run(self) -> None:
-        look_at_ns = 0
-        while not self._stopping:
-            with self._condition:
-                self._condition.wait_for(lambda: self._stopping or self._is_due, WRITE_EVERY_S)
-                is_due, self._is_due = self._is_due, False
-            self._write()
-            if not self._stopping and (is_due or self._clock.monotonic_ns() >= look_at_ns):
-                self._find_all()
-                look_at_ns = self._clock.monotonic_ns() + round(FIND_EVERY_S * NS_PER_S)
-        self._write()
-
-    def _write(self) -> None:
-        """Store what was heard since the last time."""
+    def _store(self) -> bool:
         with self._condition:
             waiting, self._waiting = self._waiting, {name: {} for name in self._monitors}
         if not any(waiting.values()):
-            return
+            return False
         now_ns = self._clock.wall_ns()
-        try:
-            with NearMissHistory(self._state_dir) as history:
-                for name, heard in waiting.items():
-                    if heard:
-                        history.append(name, heard, now_ns=now_ns)
-            self._is_history_failing = False
-        except StateError as error:
-            self._history_fails(error)
-
-    def _history_fails(self, error: StateError) -> None:
-        _log.error("what came near to words lately is lost to their limits: %s", error)
-        if not self._is_history_failing:
-            self._announce(StatusChange(_DAEMON, "threshold", "history lost", str(error)))
-        self._is_history_failing = True
-
-    def _find_all(self) -> None:
-        for name, monitor in self._monitors.items():
-            if self._stopping:
-                return
-            try:
-                self._find(name, monitor)
-            except StateError as error:
-                self._history_fails(error)
+        with NearMissHistory(self._state_dir) as history:
+            for name, heard in waiting.items():
+                if heard:
+                    history.append(name, heard, now_ns=now_ns)
+        return True
 
     def _find(self, name: str, monitor: KeywordMonitor) -> None:
         bank, settings = monitor.bank, self._settings[name]
@@ -195,10 +126,7 @@ class KeywordLimitKeeper:
         if settings.false_alarms_per_hour is None:
             return
         said = tuple((one.word, one.limit, one.basis) for one in found)
-        if self._announced.get(name) == said:
-            return
-        self._announced[name] = said
-        for one in found:
+        for one in found if self._is_news(name, said) else ():
             self._announce(StatusChange(name, "threshold", f"{one.word}: {-one.limit:.2f}", reason_of(one, settings)))
 
 
@@ -210,9 +138,9 @@ def limit_facts(found: Sequence[WordLimit], settings: KeywordSettings) -> dict[s
             "basis": one.basis,
             "false_alarms_per_hour": {
                 "budget": settings.false_alarms_per_hour,
-                "expected": _finite(one.rate.per_hour),
-                "low": _finite(one.rate.low_per_hour),
-                "high": _finite(one.rate.high_per_hour),
+                "expected": finite(one.rate.per_hour),
+                "low": finite(one.rate.low_per_hour),
+                "high": finite(one.rate.high_per_hour),
                 "confidence": settings.false_alarm_confidence,
             },
             "heard_h": one.rate.heard_h,
@@ -235,7 +163,3 @@ def reason_of(found: WordLimit, settings: KeywordSettings) -> str:
         f"{rate.per_hour:.2g} false alarms per hour ({rate.low_per_hour:.2g} to {rate.high_per_hour:.2g} with "
         f"{settings.false_alarm_confidence:.0%} confidence), {found.basis}, from {rate.heard_h:.3g} hours"
     )
-
-
-def _finite(value: float) -> float | None:
-    return value if math.isfinite(value) else None

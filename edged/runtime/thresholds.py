@@ -8,18 +8,16 @@ Nothing here can delay a score: the worker only appends to a list. A disk that f
 from __future__ import annotations
 
 import itertools
-import logging
 import math
-import threading
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from edged.clock import NS_PER_S, Clock
+from edged.clock import Clock
 from edged.config import AnomalySettings
 from edged.errors import StateError
 from edged.flow import Outcome
@@ -29,27 +27,20 @@ from edged.references.finding import Finding, find
 from edged.references.history import ScoreHistory
 from edged.references.store import BankStore
 from edged.references.thresholds import FoundThresholds, ThresholdStore, threshold_settings
+from edged.runtime.keeper import BetweenSegments, Keeper, finite
 from edged.runtime.messages import Announce, StatusChange
 from edged.runtime.recorder import Recorder
 from edged.runtime.stream import Stream
 
-_log = logging.getLogger(__name__)
-
-WRITE_EVERY_S = 300.0
-FIND_EVERY_S = 1800.0
 WORTH_A_CHANGE = 0.03
-_DAEMON = "edged"
-
-BetweenSegments = Callable[[Callable[[], None]], None]
 
 
-class ThresholdKeeper:
-    """One thread for all streams.
+class ThresholdKeeper(Keeper[AnomalyMonitor]):
+    """Thresholds of the anomaly monitors of all streams; args as for `Keeper`."""
 
-    Args:
-        between_segments: lets the worker do something between two segments.
-        announce: makes a status event.
-    """
+    NAME = "thresholds"
+    FIND_EVERY_S = 1800.0
+    LOSS = "the scores heard lately are lost to the thresholds"
 
     def __init__(
         self,
@@ -60,52 +51,20 @@ class ThresholdKeeper:
         announce: Announce,
         clock: Clock,
     ) -> None:
-        self._state_dir = state_dir
-        self._between_segments, self._announce, self._clock = between_segments, announce, clock
-        self._monitors = {
-            name: monitor
-            for name, stream in streams.items()
-            for monitor in stream.monitors
-            if isinstance(monitor, AnomalyMonitor)
-        }
+        super().__init__(
+            state_dir, streams, AnomalyMonitor, between_segments=between_segments, announce=announce, clock=clock
+        )
         self._recorders = {name: Recorder(m.spec.hop_samples) for name, m in self._monitors.items()}
         self._asked = {name: threshold_settings(m.settings) for name, m in self._monitors.items()}
         self._findings: dict[str, Finding] = {}
-        self._found_for: dict[str, int] = {}
-        self._announced: dict[str, tuple[object, ...]] = {}
         self._lost: Counter[str] = Counter()
-        self._is_history_failing = False
-        self._condition = threading.Condition()
-        self._is_due = True
-        self._stopping = False
-        self._thread = threading.Thread(target=self._run, name="thresholds", daemon=True)
-
-    def start(self) -> None:
-        """Begin."""
-        self._thread.start()
-
-    def stop(self, timeout_s: float) -> bool:
-        """Store what was heard and end; whether that came in time."""
-        with self._condition:
-            self._stopping = True
-            self._condition.notify_all()
-        self._thread.join(timeout_s)
-        return not self._thread.is_alive()
-
-    def wake(self) -> None:
-        """Find every threshold anew, soon; from any thread."""
-        with self._condition:
-            self._is_due = True
-            self._condition.notify_all()
 
     def heard(self, stream: Stream, monitor: Monitor, outcome: Outcome) -> None:
         """Take what a monitor made of a segment (worker's thread)."""
         if monitor.name != "anomaly" or stream.name not in self._recorders:
             return
         self._recorders[stream.name].push(outcome, monitor.bank_version, stream.clock.wall_ns)
-        if monitor.bank_version != self._found_for.get(stream.name, 0):
-            self._found_for[stream.name] = monitor.bank_version
-            self.wake()
+        self._follow_bank(stream.name, monitor)
 
     def use_settings(self, stream: str, settings: AnomalySettings) -> bool:
         """Let a monitor take what a changed configuration says of its threshold; whether anything changed."""
@@ -133,23 +92,10 @@ class ThresholdKeeper:
 
     # -- the keeper's thread -------------------------------------------------------------------------------------------
 
-    def _run(self) -> None:
-        look_at_ns = 0
-        while not self._stopping:
-            with self._condition:
-                self._condition.wait_for(lambda: self._stopping or self._is_due, WRITE_EVERY_S)
-                is_due, self._is_due = self._is_due, False
-            self._write()
-            if not self._stopping and (is_due or self._clock.monotonic_ns() >= look_at_ns):
-                self._find_all()
-                look_at_ns = self._clock.monotonic_ns() + round(FIND_EVERY_S * NS_PER_S)
-        self._write()
-
-    def _write(self) -> None:
-        """Store what was heard since the last time."""
+    def _store(self) -> bool:
         waiting = {name: taken for name, recorder in self._recorders.items() if (taken := recorder.take())}
         if not waiting:
-            return
+            return False
         now_ns = self._clock.wall_ns()
         try:
             with ScoreHistory(self._state_dir) as history:
@@ -158,26 +104,11 @@ class ThresholdKeeper:
                     for bank, group in itertools.groupby(taken, key=lambda item: item[0]):
                         history.append(name, "anomaly", bank, [stretch for _, stretch in group], now_ns=now_ns)
                     del waiting[name]
-            self._is_history_failing = False
-        except StateError as error:
+        except StateError:
             for name, taken in waiting.items():
                 self._lost[name] += sum(len(stretch.scores) for _, stretch in taken)
-            self._history_fails(error)
-
-    def _history_fails(self, error: StateError) -> None:
-        _log.error("the scores heard lately are lost to the thresholds: %s", error)
-        if not self._is_history_failing:
-            self._announce(StatusChange(_DAEMON, "threshold", "history lost", str(error)))
-        self._is_history_failing = True
-
-    def _find_all(self) -> None:
-        for name, monitor in self._monitors.items():
-            if self._stopping:
-                return
-            try:
-                self._find(name, monitor)
-            except StateError as error:
-                self._history_fails(error)
+            raise
+        return True
 
     def _find(self, name: str, monitor: AnomalyMonitor) -> None:
         bank, settings, choice = monitor.bank, monitor.settings, monitor.thresholds
@@ -219,10 +150,8 @@ class ThresholdKeeper:
         if settings.false_alarms_per_day is None:
             return
         said = (finding.basis, finding.threshold, settings.false_alarms_per_day, settings.false_alarm_confidence)
-        if self._announced.get(name) == said:
-            return
-        self._announced[name] = said
-        self._announce(StatusChange(name, "threshold", f"{finding.threshold:.3f}", reason_of(finding, settings)))
+        if self._is_news(name, said):
+            self._announce(StatusChange(name, "threshold", f"{finding.threshold:.3f}", reason_of(finding, settings)))
 
 
 def finding_facts(finding: Finding, settings: AnomalySettings) -> dict[str, Any]:
@@ -233,9 +162,9 @@ def finding_facts(finding: Finding, settings: AnomalySettings) -> dict[str, Any]
         "basis": finding.basis,
         "false_alarms_per_day": {
             "budget": settings.false_alarms_per_day,
-            "expected": _finite(rate.per_day),
-            "low": _finite(rate.low_per_day),
-            "high": _finite(rate.high_per_day),
+            "expected": finite(rate.per_day),
+            "low": finite(rate.low_per_day),
+            "high": finite(rate.high_per_day),
             "confidence": settings.false_alarm_confidence,
         },
         "heard_h": rate.heard_h,
@@ -276,7 +205,3 @@ def _differ(new: FoundThresholds, old: FoundThresholds) -> bool:
         return True
     pairs = [(new.threshold, old.threshold), *((new.domains[name], old.domains[name]) for name in new.domains)]
     return any(abs(a - b) > WORTH_A_CHANGE * abs(b) for a, b in pairs)
-
-
-def _finite(value: float) -> float | None:
-    return value if math.isfinite(value) else None
