@@ -158,11 +158,11 @@ class Assembly:
 
     def found_thresholds(self, stream: str, monitor: MonitorName) -> FoundThresholds | None:
         """Those of the state; damaged ones are as good as none: the daemon finds them anew from what it heard."""
-        with ThresholdStore(self.config.state_path) as thresholds:
-            try:
+        try:
+            with ThresholdStore(self.config.state_path) as thresholds:
                 return thresholds.load(stream, monitor)
-            except StateError:
-                return None
+        except StateError:
+            return None
 
     def _without_bank(self, stream: str, monitor: MonitorName, all_matches: bool = False) -> Monitor:
         bundle, settings = self.bundle(stream, monitor), self.settings(stream, monitor)

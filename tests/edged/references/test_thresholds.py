@@ -48,6 +48,18 @@ def test_damaged_thresholds_do_not_cost_the_references(tmp_path):
     assert assembly.found_thresholds("pump", "anomaly") is None
 
 
+def test_thresholds_that_cannot_be_opened_do_not_cost_the_references(tmp_path, monkeypatch):
+    # only what was refused while reading counted as none
+    def refuse(_connection):
+        raise StateError("disk full")
+
+    monkeypatch.setattr("edged.state.transaction", refuse)
+    with pytest.raises(StateError):
+        ThresholdStore(tmp_path)
+    assembly = Assembly(parse_config({"state_dir": str(tmp_path)}, "test"))
+    assert assembly.found_thresholds("pump", "anomaly") is None
+
+
 def test_found_thresholds_judge_each_domain_by_its_own():
     assert (choice().of("hot"), choice().of("cold"), choice().of()) == (6.0, 5.0, 5.0)
 
