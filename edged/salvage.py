@@ -34,6 +34,10 @@ _COMPANIONS = ("-wal", "-shm")
 _PROBED_ROWS = 100_000
 """So many rows are tried one by one between the readable beginning and the readable end of a table."""
 
+_KNOWN = """SELECT type, CAST(name AS BLOB), CAST(sql AS BLOB) FROM sqlite_master
+    WHERE type IN ('table', 'index') AND typeof(name) = 'text' AND typeof(sql) = 'text' AND name NOT LIKE 'sqlite_%'"""
+"""As bytes: one name that is no text any more would hide all others."""
+
 Row = tuple[object, ...]
 
 
@@ -131,9 +135,9 @@ def _salvaged(path: Path, ready: Path, moved_to: Path) -> Salvage:
 
 def _tables(old: sqlite3.Connection, new: sqlite3.Connection, found: Salvage) -> list[str]:
     """Make the tables and indices that the old database knows of; the tables' names."""
-    sql = "SELECT type, name, sql FROM sqlite_master WHERE sql IS NOT NULL AND name NOT LIKE 'sqlite_%'"
     try:
-        known = sorted(old.execute(sql).fetchall(), reverse=True)  # tables before their indices
+        rows = [tuple(_text(cell) for cell in row) for row in old.execute(_KNOWN)]
+        known = sorted(rows, reverse=True)  # tables before their indices
     except (sqlite3.Error, ValueError) as error:
         found.lost.append(f"nothing can be read ({error})")
         known = []
@@ -146,6 +150,10 @@ def _tables(old: sqlite3.Connection, new: sqlite3.Connection, found: Salvage) ->
         except sqlite3.Error as error:
             found.lost.append(f"{name}: {error}")
     return [name for (name,) in new.execute("SELECT name FROM sqlite_master WHERE type='table' ORDER BY name")]
+
+
+def _text(cell: str | bytes) -> str:
+    return cell.decode(errors="replace") if isinstance(cell, bytes) else cell
 
 
 def _copy(old: sqlite3.Connection, new: sqlite3.Connection, table: str, lost: list[str]) -> int:
@@ -209,7 +217,7 @@ def _is_whole(bank: dict[str, object]) -> bool:
     blob = bank["arrays"]
     try:
         json.loads(str(bank["facts"]))
-    except ValueError:
+    except (ValueError, RecursionError):
         return False
     return isinstance(blob, bytes) and hashlib.sha256(blob).hexdigest() == bank["arrays_sha256"]
 

@@ -80,13 +80,8 @@ def transaction(connection: sqlite3.Connection) -> Iterator[sqlite3.Connection]:
     """
     try:
         connection.execute("BEGIN IMMEDIATE")
-        try:
+        with connection:  # commits; or rolls back, whatever ended it, a refused commit too
             yield connection
-        except BaseException:
-            if connection.in_transaction:  # a full disk has rolled back by itself
-                connection.execute("ROLLBACK")
-            raise
-        connection.execute("COMMIT")
     except sqlite3.Error as error:
         raise state_error(error) from error
 

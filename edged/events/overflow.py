@@ -95,7 +95,7 @@ class Overflow:
     def settle(self) -> None:
         """At the end of a life: leave nothing, or a file of what still waits for the next life."""
         if not self._waiting:
-            self._file.unlink(missing_ok=True)
+            self.is_stored()
             return
         lines = [json.dumps([wall_ns, event.fields()]) for event, wall_ns in self._waiting]
         try:
@@ -105,8 +105,9 @@ class Overflow:
             _log.error("%s: %d events will be missing in the journal: %s", self._file, len(lines), error)
 
     def is_stored(self) -> None:
-        """The journal has taken everything: the last life's file is of no use any more."""
-        self._file.unlink(missing_ok=True)
+        """The journal has taken everything: the last life's file is of no use any more, nor of harm where it stays."""
+        with contextlib.suppress(OSError):
+            self._file.unlink(missing_ok=True)
 
     def _forget(self, surplus: int) -> None:
         self.lost += surplus
@@ -143,6 +144,7 @@ def _read_waiting(path: Path) -> list[Timed]:
             _log.error("%s: a line is damaged and passed over: %s", path, error)
             continue
         last = found[-1][0].seq if found else 0
-        if isinstance(event, Journalled) and isinstance(wall_ns, int) and last < event.seq <= _HIGHEST:
+        is_timed = type(wall_ns) is int and abs(wall_ns) <= _HIGHEST
+        if isinstance(event, Journalled) and is_timed and last < event.seq <= _HIGHEST:
             found.append((event, wall_ns))
     return found

@@ -98,6 +98,17 @@ def test_a_full_disk_changes_nothing_and_is_named(connection):
     assert not connection.in_transaction
 
 
+def test_a_refused_commit_leaves_no_transaction_open(connection):
+    """Every later one was refused then: one cannot be begun within another."""
+    connection.execute("CREATE TABLE child (parent INTEGER REFERENCES p DEFERRABLE INITIALLY DEFERRED)")
+    connection.execute("CREATE TABLE p (id INTEGER PRIMARY KEY)")
+    with pytest.raises(StateError, match="FOREIGN KEY"), transaction(connection):
+        connection.execute("INSERT INTO child VALUES (1)")
+    with transaction(connection):
+        connection.execute("INSERT INTO t VALUES (1)")
+    assert rows(connection) == [1]
+
+
 def test_a_file_that_is_no_database_is_named(tmp_path):
     (tmp_path / DATABASE_NAME).write_bytes(b"this is no database, but long enough to be taken for one" * 20)
     with pytest.raises(StateError, match=DATABASE_NAME):

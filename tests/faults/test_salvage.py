@@ -120,6 +120,19 @@ def test_where_the_references_in_use_are_damaged_the_newest_whole_ones_serve(sta
     assert found.lost_banks == []
 
 
+@pytest.mark.parametrize("damage", ["type=NULL", "name=x'41'", "sql=x'00'", "sql=CAST(x'ff' AS TEXT)"])
+def test_a_damaged_line_of_the_schema_costs_its_index_only(state, damage):
+    """Names that are no text ended the daemon at every start, or hid everything else."""
+    connection = sqlite3.connect(state / DATABASE_NAME)
+    connection.execute("PRAGMA writable_schema=ON")
+    connection.execute(f"UPDATE sqlite_master SET {damage} WHERE name='journal_by_time'")  # noqa: S608 - constants only
+    connection.commit()
+    connection.close()
+    assert salvage_if_damaged(state, NOW_NS) is not None
+    assert banks(state) == {"fan": 3, "press": 3}
+    assert len(read_journal(state)) == 400
+
+
 def test_references_that_are_all_lost_are_named(state):
     connection = sqlite3.connect(state / DATABASE_NAME)
     connection.execute("UPDATE banks SET arrays_sha256='0' WHERE stream='fan'")

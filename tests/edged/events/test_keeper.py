@@ -85,7 +85,8 @@ def test_a_damaged_line_of_what_waited_is_passed_over(keep, disk, clock, tmp_pat
     path = tmp_path / overflow.WAITING_NAME
     lines = path.read_text().splitlines()
     strange = json.dumps([0, json.loads(lines[3])[1] | {"seq": 2}])  # a number that was there already
-    bad = ['{"', "[" * 100_000, "null", '["x", {}]', strange, json.dumps([0, ScoreEvent(
+    endless = json.dumps([1 << 80, json.loads(lines[3])[1] | {"seq": 3}])  # a time that no database holds
+    bad = ['{"', "[" * 100_000, "null", '["x", {}]', strange, endless, json.dumps([0, ScoreEvent(
         boot="b", time="t", stream="a", sample_start=0, sample_end=1, score=0.0, threshold=1.0, domain="", bank=1
     ).fields()])]  # fmt: skip
     path.write_text("\n".join([lines[0], lines[1], *bad, lines[3]]))
@@ -145,3 +146,19 @@ def test_damage_is_told_once_and_not_tried_again(tmp_path, disk, clock):
     keeper.close()
     assert seqs(read_journal(tmp_path)) == []
     assert (tmp_path / overflow.WAITING_NAME).exists()
+
+
+def test_a_file_that_cannot_be_removed_ends_nobody_and_is_not_read_twice(keep, disk, clock, tmp_path):
+    first = keep()
+    disk.refuses = StateError("disk full")
+    store(first, clock, [status(0)])
+    first.close()
+    kept = (tmp_path / overflow.WAITING_NAME).read_bytes()
+    disk.refuses = None
+    keep().close()
+    (tmp_path / overflow.WAITING_NAME).mkdir()  # `unlink` refuses
+    keep().close()
+    (tmp_path / overflow.WAITING_NAME).rmdir()
+    (tmp_path / overflow.WAITING_NAME).write_bytes(kept)
+    keep()
+    assert seqs(read_journal(tmp_path)) == [1]
