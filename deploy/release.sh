@@ -46,12 +46,22 @@ new_environment() { # PYTHON STAGE [OPTION...]
     "$1" -m venv "${@:3}" "$2" || fail "no virtual environment in $2" "sudo apt install python3-venv"
 }
 
+# Whether the edged installed there knows all that a release is made with; pip only warns of what it does not.
+has_extras() { # PACKAGES
+    local extra
+    for extra in ${RELEASE_EXTRAS//,/ }; do
+        grep -qx "Provides-Extra: $extra" "$1"/edged-*.dist-info/METADATA || return 1
+    done
+}
+
 # Fill an environment made in STAGE and make it one that runs in FINAL.
 build_release() { # SOURCE WHEELS STAGE FINAL
     local source=$1 wheels=$2 stage=$3 final=$4 packages
     "$stage/bin/python" -m pip --disable-pip-version-check --quiet install --no-index --no-compile \
         --find-links "$wheels" "edged[$RELEASE_EXTRAS]" || fail "pip could not install the wheels of $wheels"
     packages=$(echo "$stage"/lib/python3.*/site-packages)
+    has_extras "$packages" || fail "the edged wheel is older than this source, and lacks one of $RELEASE_EXTRAS" \
+        "fill a new directory: install.sh --download WHEELDIR"
 
     # what served to fill it, and what names the place it was filled in
     rm -rf "$packages"/{pip,pip-*,setuptools,setuptools-*,pkg_resources,_distutils_hack,distutils-precedence.pth}

@@ -120,6 +120,18 @@ def test_only_root_installs():
     assert "fix: sudo" in done.stderr
 
 
+@pytest.mark.parametrize(("extras", "code"), [(("microphone", "mqtt", "train"), 0), (("microphone",), 1), ((), 1)])
+def test_an_old_wheel_beside_a_newer_source_is_noticed(tmp_path, extras, code):
+    """pip only warned, and the release had the bridge's unit without what the bridge needs."""
+    facts = tmp_path / "edged-0.0.1.dist-info" / "METADATA"
+    facts.parent.mkdir()
+    lines = ["Metadata-Version: 2.1", "Name: edged", "Version: 0.0.1", *(f"Provides-Extra: {name}" for name in extras)]
+    facts.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    script = f". {REPOSITORY}/deploy/environment.sh; . {REPOSITORY}/deploy/release.sh; has_extras {tmp_path}"
+    done = run("bash", "-uc", script)
+    assert (done.returncode, done.stderr) == (code, "")
+
+
 def test_a_python_that_the_service_cannot_reach_is_refused(tmp_path):
     """A user's own Python lies behind ProtectHome= and PrivateTmp=."""
     home = tmp_path / "python3"
