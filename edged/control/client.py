@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import itertools
 import time
+from abc import ABC, abstractmethod
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Generic, Protocol, TypeVar
 
 import zmq
 import zmq.asyncio
@@ -22,6 +23,8 @@ _LOOK_EVERY_S = 0.5
 _MAX_ANSWER_BYTES = 64 << 20
 _RECONNECT_MAX_MS = 5000
 
+_S = TypeVar("_S", bound="zmq.Socket[Any]")
+
 
 class Keys(Protocol):
     """What gives a socket its CURVE keys."""
@@ -31,8 +34,8 @@ class Keys(Protocol):
         ...
 
 
-class ControlClient:
-    """One client of a control socket; belongs to one thread.
+class _Client(ABC, Generic[_S]):
+    """A socket to a daemon, and the numbers of its requests.
 
     Args:
         endpoint: the daemon's control socket.
@@ -49,20 +52,52 @@ class ControlClient:
         *,
         connect_within_s: float | None = None,
     ) -> None:
-        self._endpoint = endpoint
-        self._timeout_s, self._connect_within_s = timeout_s, connect_within_s
-        self._numbers, self._curve = itertools.count(1), curve
+        self._endpoint, self._curve = endpoint, curve
+        self._timeout_s = timeout_s
+        self._connect_within_ms = round(1000 * (_CONNECT_TIMEOUT_S if connect_within_s is None else connect_within_s))
+        self._numbers = itertools.count(1)
         self._socket = self._connected()
+
+    def close(self) -> None:
+        """Disconnect."""
+        self._socket.close()
+
+    @abstractmethod
+    def _new_socket(self) -> _S: ...
+
+    def _connected(self) -> _S:
+        socket = self._new_socket()
+        socket.setsockopt(zmq.LINGER, 0)
+        socket.setsockopt(zmq.IMMEDIATE, 1)  # so that "nobody there" is noticed before anything is sent
+        socket.setsockopt(zmq.MAXMSGSIZE, _MAX_ANSWER_BYTES)
+        socket.setsockopt(zmq.RECONNECT_IVL_MAX, _RECONNECT_MAX_MS)
+        if self._curve is not None:
+            self._curve.apply(socket)
+        socket.connect(connectable(self._endpoint))
+        return socket
+
+    def _renew(self) -> None:
+        """ZeroMQ gives up for good on a peer that broke the protocol once; the next call finds whoever is there."""
+        self._socket.close()
+        self._socket = self._connected()
+
+    def _nobody(self) -> ControlError:
+        self._renew()
+        return ControlError(f"no daemon answers at {self._endpoint}", fix="start it with `edged run`")
+
+    def _no_answer(self, verb: str) -> ControlError:
+        self._renew()
+        return ControlError(f"the daemon at {self._endpoint} did not answer '{verb}' in time", fix="see its log")
+
+
+class ControlClient(_Client["zmq.Socket[bytes]"]):
+    """One client of a control socket; belongs to one thread. Args: as for `_Client`."""
 
     def __enter__(self) -> ControlClient:
         return self
 
     def __exit__(self, *_: object) -> None:
         self.close()
-
-    def close(self) -> None:
-        """Disconnect."""
-        self._socket.close()
 
     def call(self, verb: str, args: dict[str, Any] | None = None, timeout_s: float | None = None) -> dict[str, Any]:
         """The daemon's answer.
@@ -73,28 +108,18 @@ class ControlClient:
         """
         identity = str(next(self._numbers))
         body = _request(identity, verb, args)
-        within_s = _CONNECT_TIMEOUT_S if self._connect_within_s is None else self._connect_within_s
-        if not self._socket.poll(round(within_s * 1000), zmq.POLLOUT):
-            self._renew()
-            raise _nobody(self._endpoint)
+        if not self._socket.poll(self._connect_within_ms, zmq.POLLOUT):
+            raise self._nobody()
         self._socket.send(body)
         deadline_s = time.monotonic() + (timeout_s or self._timeout_s)
         while self._wait(verb, deadline_s):
             result = result_of(self._socket.recv(), identity)
             if result is not None:
                 return result
-        self._renew()
-        raise _no_answer(self._endpoint, verb)
+        raise self._no_answer(verb)
 
-    def _connected(self) -> zmq.Socket[bytes]:
-        socket: zmq.Socket[bytes] = zmq.Context.instance().socket(zmq.DEALER)
-        _connect(socket, self._endpoint, self._curve)
-        return socket
-
-    def _renew(self) -> None:
-        """ZeroMQ gives up for good on a peer that broke the protocol once; the next call finds whoever is there."""
-        self._socket.close()
-        self._socket = self._connected()
+    def _new_socket(self) -> zmq.Socket[bytes]:
+        return zmq.Context.instance().socket(zmq.DEALER)
 
     def _wait(self, verb: str, deadline_s: float) -> bool:
         """Whether something came before the deadline.
@@ -111,28 +136,8 @@ class ControlClient:
         return False
 
 
-class AsyncControlClient:
-    """The same for asyncio; belongs to one event loop, one call at a time.
-
-    Args: as for `ControlClient`.
-    """
-
-    def __init__(
-        self,
-        endpoint: str,
-        timeout_s: float = 10.0,
-        curve: Keys | None = None,
-        *,
-        connect_within_s: float | None = None,
-    ) -> None:
-        self._endpoint = endpoint
-        self._timeout_s, self._connect_within_s = timeout_s, connect_within_s
-        self._numbers, self._curve = itertools.count(1), curve
-        self._socket = self._connected()
-
-    def close(self) -> None:
-        """Disconnect."""
-        self._socket.close()
+class AsyncControlClient(_Client[zmq.asyncio.Socket]):
+    """The same for asyncio; belongs to one event loop, one call at a time. Args: as for `_Client`."""
 
     async def call(self, verb: str, args: dict[str, Any] | None = None) -> dict[str, Any]:
         """The daemon's answer.
@@ -143,10 +148,8 @@ class AsyncControlClient:
         """
         identity = str(next(self._numbers))
         body = _request(identity, verb, args)
-        within_s = _CONNECT_TIMEOUT_S if self._connect_within_s is None else self._connect_within_s
-        if not await self._socket.poll(round(within_s * 1000), zmq.POLLOUT):  # type: ignore[call-arg]  # its stub's
-            self._renew()
-            raise _nobody(self._endpoint)
+        if not await self._socket.poll(self._connect_within_ms, zmq.POLLOUT):  # type: ignore[call-arg]  # its stub's
+            raise self._nobody()
         await self._socket.send(body)
         deadline_s = time.monotonic() + self._timeout_s
         while (left_s := deadline_s - time.monotonic()) > 0:
@@ -154,27 +157,10 @@ class AsyncControlClient:
                 result = result_of(await self._socket.recv(), identity)
                 if result is not None:
                     return result
-        self._renew()
-        raise _no_answer(self._endpoint, verb)
+        raise self._no_answer(verb)
 
-    def _connected(self) -> zmq.asyncio.Socket:
-        socket = zmq.asyncio.Context.instance().socket(zmq.DEALER)
-        _connect(socket, self._endpoint, self._curve)
-        return socket
-
-    def _renew(self) -> None:
-        self._socket.close()
-        self._socket = self._connected()
-
-
-def _connect(socket: zmq.Socket[Any], endpoint: str, curve: Keys | None) -> None:
-    socket.setsockopt(zmq.LINGER, 0)
-    socket.setsockopt(zmq.IMMEDIATE, 1)  # so that "nobody there" is noticed before anything is sent
-    socket.setsockopt(zmq.MAXMSGSIZE, _MAX_ANSWER_BYTES)
-    socket.setsockopt(zmq.RECONNECT_IVL_MAX, _RECONNECT_MAX_MS)
-    if curve is not None:
-        curve.apply(socket)
-    socket.connect(connectable(endpoint))
+    def _new_socket(self) -> zmq.asyncio.Socket:
+        return zmq.asyncio.Context.instance().socket(zmq.DEALER)
 
 
 def _request(identity: str, verb: str, args: dict[str, Any] | None) -> bytes:
@@ -182,14 +168,6 @@ def _request(identity: str, verb: str, args: dict[str, Any] | None) -> bytes:
     if len(body) > MAX_REQUEST_BYTES:
         raise ControlError(f"'{verb}': a request of {len(body)} bytes is too large", fix="name a directory of clips")
     return body
-
-
-def _no_answer(endpoint: str, verb: str) -> ControlError:
-    return ControlError(f"the daemon at {endpoint} did not answer '{verb}' in time", fix="see its log")
-
-
-def _nobody(endpoint: str) -> ControlError:
-    return ControlError(f"no daemon answers at {endpoint}", fix="start it with `edged run`")
 
 
 def running_daemon(endpoint: str) -> ControlClient | None:
