@@ -10,6 +10,7 @@ from contextlib import closing
 from importlib import util
 from pathlib import Path
 
+from edged import __version__
 from edged.assembly import MONITOR_NAMES, Assembly, MonitorName
 from edged.compile.engines import EngineStore, Hardware
 from edged.compile.hardware import this_hardware
@@ -154,6 +155,9 @@ def daemon(config: Config) -> list[Finding]:
     except EdgedError as error:
         fix = "sudo systemctl start edged, or edged run; `journalctl -u edged` says why it ended"
         return [wrong("daemon", error.message, fix)]
+    if (version := status.get("version")) != __version__:  # what it says may be another than is read here
+        text = f"the one that runs is edged {version}, installed is {__version__}"
+        return [wrong("daemon", text, "sudo systemctl restart edged")]
     found = [ok("daemon", f"answers, up {status['uptime_s'] / 3600:.1f} h")]
     for name, device in status["devices"].items():
         if device["state"] not in {"running", "ended", "starting"}:

@@ -56,7 +56,8 @@ def _requirement(line: str, extras: set[str]) -> list[Finding]:
 
 
 def _numbers(version: str) -> list[int]:
-    return [int(part) for part in re.findall(r"\d+", version.split("+", 1)[0])[:3]]
+    found = [int(part) for part in re.findall(r"\d+", version.split("+", 1)[0])[:3]]
+    return found + [0] * (3 - len(found))
 
 
 def microphones(config: Config, inputs: Callable[[], list[InputDevice]] = list_inputs) -> list[Finding]:

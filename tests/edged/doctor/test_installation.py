@@ -5,6 +5,7 @@ import shutil
 
 import pytest
 
+from edged import __version__
 from edged.compile.engines import EngineRecord, EngineStore, Hardware
 from edged.config import Config
 from edged.doctor import installation
@@ -148,7 +149,7 @@ def test_a_daemon_that_does_not_answer_is_found(config):
     assert "systemctl start edged" in found.fix
 
 
-def test_a_running_daemons_troubles_are_told(config, monkeypatch):
+def answering(status):
     class Client:
         def __init__(self, *_, **__): ...
         def __enter__(self):
@@ -156,15 +157,26 @@ def test_a_running_daemons_troubles_are_told(config, monkeypatch):
 
         def __exit__(self, *_): ...
         def call(self, _verb):
-            books = {"lost": 160}
-            return {
-                "uptime_s": 7200.0, "storage": {"state": "low", "reason": "3 MiB free"},
-                "devices": {"mic": {"state": "waiting", "reason": "is not there"}},
-                "streams": {"hall": {"input": "flat", "samples": {"keyword": books}}},
-            }  # fmt: skip
+            return status
 
-    monkeypatch.setattr(installation, "ControlClient", Client)
+    return Client
+
+
+def test_a_running_daemons_troubles_are_told(config, monkeypatch):
+    status = {
+        "version": __version__, "uptime_s": 7200.0, "storage": {"state": "low", "reason": "3 MiB free"},
+        "devices": {"mic": {"state": "waiting", "reason": "is not there"}},
+        "streams": {"hall": {"input": "flat", "samples": {"keyword": {"lost": 160}}}},
+    }  # fmt: skip
+    monkeypatch.setattr(installation, "ControlClient", answering(status))
     assert levels(installation.daemon(config)) == ["ok", "wrong", "wrong", "note", "wrong"]
+
+
+def test_a_daemon_that_runs_on_after_an_upgrade_is_found(config, monkeypatch):
+    """What it does not tell yet ended the command with a traceback."""
+    monkeypatch.setattr(installation, "ControlClient", answering({"version": "0.0.1", "uptime_s": 7200.0}))
+    (found,) = installation.daemon(config)
+    assert (found.level, found.fix) == ("wrong", "sudo systemctl restart edged")
 
 
 def test_engines_that_are_missing_or_for_other_hardware_are_found(config):

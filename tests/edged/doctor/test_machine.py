@@ -43,6 +43,13 @@ def test_packages_that_are_missing_or_old_are_wrong_where_they_are_needed(line, 
     )
 
 
+def test_versions_of_unequal_length_are_compared(monkeypatch):
+    """Version 42 was taken for older than 42.0."""
+    monkeypatch.setattr(machine.metadata, "version", lambda _: "42")
+    assert levels(machine.packages(Config(), ["cryptography>=42.0"])) == ["ok"]
+    assert levels(machine.packages(Config(), ["cryptography>=42.0.1"])) == ["wrong"]
+
+
 def test_microphones_of_the_configuration_must_be_there_with_their_channels():
     hall = InputDevice("Hall: USB (hw:1,0)", "hw:CARD=Hall", 2, 48000)
     assert levels(machine.microphones(MICROPHONE, lambda: [hall])) == ["ok"]
