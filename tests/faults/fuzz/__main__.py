@@ -108,7 +108,7 @@ def _unguided(chosen, directory):
         data = mutated(seeds, target.words, rng)
         try:
             target(data)
-        except BaseException:
+        except Exception:  # not the Ctrl-C that ends it
             Path(f"finding-{chosen.target}").write_bytes(data)
             raise
     _report(chosen, target, started_s, "mutated")
