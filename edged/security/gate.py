@@ -28,6 +28,8 @@ _DENIED = b"300"
 libzmq's client would never try again."""
 _RAW_KEY_BYTES = 32
 _WARN_EVERY_S = 60.0
+_MAX_WAITING = 1002
+"""What a monitor has said and nobody has taken: its sender's high-water mark, ours, and one on the way."""
 
 
 class Gate:
@@ -131,9 +133,18 @@ class Gate:
             monitor.connect(order[1].decode())
             self._watched[monitor] = Connections(self._limit, self._handshake_s, self._refusals)
         elif order[0] == b"cut":
+            self._note_waiting()  # who was let in by the old list may have come only just now
             n_cut = sum(connections.cut_remote() for connections in self._watched.values())
             _log.info("security: %d remote connections were cut: they have to show their keys again", n_cut)
         return order[0] != b"stop"
+
+    def _note_waiting(self) -> None:
+        """Take what the monitors have said so far; no more than can have waited, however fast others come."""
+        for monitor in list(self._watched):
+            for _ in range(_MAX_WAITING):
+                if monitor not in self._watched or not monitor.poll(0):
+                    break
+                self._note(monitor)
 
     def _note(self, monitor: zmq.Socket[bytes]) -> None:
         said = parse_monitor_message(monitor.recv_multipart())
