@@ -17,11 +17,12 @@ from __future__ import annotations
 import asyncio
 import random
 import time
+from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 import zmq
 import zmq.asyncio
@@ -45,6 +46,9 @@ _ANSWER_WITHIN_S, _CONNECT_WITHIN_S = 5.0, 1.0
 _JOURNALLED = ("anomaly.", "keyword.", "status.")
 """All of them are subscribed to, whatever is wanted: only who sees every number knows which are missing."""
 
+_S = TypeVar("_S", bound="zmq.Socket[Any]")
+_C = TypeVar("_C", ControlClient, AsyncControlClient)
+
 
 @dataclass(frozen=True, slots=True)
 class CurveClient:
@@ -62,19 +66,33 @@ class CurveClient:
         socket.curve_serverkey, socket.curve_publickey, socket.curve_secretkey = server, public, secret
 
 
-class _Subscription:
-    """What both subscribers share: the tracker, the cursor and the socket's options."""
+class _Subscription(ABC, Generic[_S, _C]):
+    """What both subscribers share: all but the waiting."""
 
     def __init__(
-        self, topics: Sequence[str], after_seq: int | Position | None, cursor: str | Path | None, *, can_ask: bool
+        self,
+        endpoint: str,
+        topics: Sequence[str] = ("",),
+        control_endpoint: str | None = None,
+        *,
+        after_seq: int | Position | None = None,
+        curve: CurveClient | None = None,
+        cursor: str | Path | None = None,
     ) -> None:
         self._cursor = CursorFile(Path(cursor)) if cursor is not None else None
         start = self._cursor.load() if self._cursor else None
         if start is None and after_seq is not None:
             start = after_seq if isinstance(after_seq, Position) else Position(after_seq)
-        self._topics = tuple(topics)
-        self._tracker = Tracker(self._topics, start, can_ask=can_ask)
-        self._heard_s = time.monotonic()
+        self._endpoint, self._topics, self._curve = endpoint, tuple(topics), curve
+        self._tracker = Tracker(self._topics, start, can_ask=control_endpoint is not None)
+        self._socket = self._connected()
+        self._control: _C | None = self._new_client(control_endpoint) if control_endpoint else None
+
+    def close(self) -> None:
+        """Disconnect; the event received last counts as not dealt with."""
+        self._socket.close()
+        if self._control is not None:
+            self._control.close()
 
     @property
     def counts(self) -> Counts:
@@ -111,8 +129,23 @@ class _Subscription:
         waits_s = [self._silent_in_s(), self._tracker.wait_s(now_s), None if deadline_s is None else deadline_s - now_s]
         return max(0, round(1000 * min(wait_s for wait_s in waits_s if wait_s is not None)))
 
-    def _equip(self, socket: zmq.Socket[Any], endpoint: str, curve: CurveClient | None) -> None:
+    def _is_over(self, deadline_s: float | None) -> bool:
+        """Nothing came: whether the deadline has passed. A socket that was silent for too long is made anew first."""
+        if self._silent_in_s() <= 0:
+            self._socket.close()
+            self._socket = self._connected()
+            return False
+        return deadline_s is not None and time.monotonic() >= deadline_s
+
+    @abstractmethod
+    def _new_socket(self) -> _S: ...
+
+    @abstractmethod
+    def _new_client(self, endpoint: str) -> _C: ...
+
+    def _connected(self) -> _S:
         self._heard_s = time.monotonic()
+        socket = self._new_socket()
         socket.setsockopt(zmq.LINGER, 0)
         socket.setsockopt(zmq.RECONNECT_IVL, random.randint(*_RECONNECT_MS))  # noqa: S311 - so that many do not come at once
         socket.setsockopt(zmq.RECONNECT_IVL_MAX, _RECONNECT_MAX_MS)
@@ -122,12 +155,13 @@ class _Subscription:
         socket.setsockopt(zmq.HEARTBEAT_TIMEOUT, _PING_TIMEOUT_MS)
         for topic in {*self._topics, *_JOURNALLED, HEARTBEAT_TOPIC}:
             socket.setsockopt_string(zmq.SUBSCRIBE, topic)
-        if curve is not None:
-            curve.apply(socket)
-        socket.connect(connectable(endpoint))
+        if self._curve is not None:
+            self._curve.apply(socket)
+        socket.connect(connectable(self._endpoint))
+        return socket
 
 
-class Subscriber(_Subscription):
+class Subscriber(_Subscription["zmq.Socket[bytes]", ControlClient]):
     """Events of a daemon as dictionaries; belongs to one thread.
 
     Args:
@@ -141,23 +175,6 @@ class Subscriber(_Subscription):
     Raises:
         UsageError: the cursor's file cannot be used.
     """
-
-    def __init__(
-        self,
-        endpoint: str,
-        topics: Sequence[str] = ("",),
-        control_endpoint: str | None = None,
-        *,
-        after_seq: int | Position | None = None,
-        curve: CurveClient | None = None,
-        cursor: str | Path | None = None,
-    ) -> None:
-        super().__init__(topics, after_seq, cursor, can_ask=control_endpoint is not None)
-        self._endpoint, self._curve = endpoint, curve
-        self._socket = self._connected()
-        self._control = ControlClient(
-            control_endpoint, _ANSWER_WITHIN_S, curve, connect_within_s=_CONNECT_WITHIN_S
-        ) if control_endpoint else None  # fmt: skip
 
     def __enter__(self) -> Subscriber:
         return self
@@ -174,12 +191,6 @@ class Subscriber(_Subscription):
             event = self.receive()
             if event is not None:
                 yield event
-
-    def close(self) -> None:
-        """Disconnect; the event received last counts as not dealt with."""
-        self._socket.close()
-        if self._control is not None:
-            self._control.close()
 
     def receive(self, timeout_s: float | None = None) -> Event | None:
         """The next event, or None when ``timeout_s`` passes first; the one before counts as dealt with.
@@ -198,16 +209,14 @@ class Subscriber(_Subscription):
                 continue
             if self._socket.poll(self._wait_ms(deadline_s)):
                 self._take(self._socket.recv_multipart())
-            elif self._silent_in_s() <= 0:
-                self._socket.close()
-                self._socket = self._connected()
-            elif deadline_s is not None and time.monotonic() >= deadline_s:
+            elif self._is_over(deadline_s):
                 return None
 
-    def _connected(self) -> zmq.Socket[bytes]:
-        socket: zmq.Socket[bytes] = zmq.Context.instance().socket(zmq.SUB)
-        self._equip(socket, self._endpoint, self._curve)
-        return socket
+    def _new_socket(self) -> zmq.Socket[bytes]:
+        return zmq.Context.instance().socket(zmq.SUB)
+
+    def _new_client(self, endpoint: str) -> ControlClient:
+        return ControlClient(endpoint, _ANSWER_WITHIN_S, self._curve, connect_within_s=_CONNECT_WITHIN_S)
 
     def _ask(self) -> None:
         request = self._tracker.request(time.monotonic())
@@ -221,7 +230,7 @@ class Subscriber(_Subscription):
             self._tracker.answered(answer, time.monotonic())
 
 
-class AsyncSubscriber(_Subscription):
+class AsyncSubscriber(_Subscription[zmq.asyncio.Socket, AsyncControlClient]):
     """The same for asyncio: ``async with``, ``async for``, or ``await receive()``; belongs to one event loop.
 
     Args: as for `Subscriber`.
@@ -229,23 +238,6 @@ class AsyncSubscriber(_Subscription):
     Raises:
         UsageError: the cursor's file cannot be used.
     """
-
-    def __init__(
-        self,
-        endpoint: str,
-        topics: Sequence[str] = ("",),
-        control_endpoint: str | None = None,
-        *,
-        after_seq: int | Position | None = None,
-        curve: CurveClient | None = None,
-        cursor: str | Path | None = None,
-    ) -> None:
-        super().__init__(topics, after_seq, cursor, can_ask=control_endpoint is not None)
-        self._endpoint, self._curve = endpoint, curve
-        self._socket = self._connected()
-        self._control = AsyncControlClient(
-            control_endpoint, _ANSWER_WITHIN_S, curve, connect_within_s=_CONNECT_WITHIN_S
-        ) if control_endpoint else None  # fmt: skip
 
     async def __aenter__(self) -> AsyncSubscriber:
         return self
@@ -262,12 +254,6 @@ class AsyncSubscriber(_Subscription):
             event = await self.receive()
             if event is not None:
                 yield event
-
-    def close(self) -> None:
-        """Disconnect; the event received last counts as not dealt with."""
-        self._socket.close()
-        if self._control is not None:
-            self._control.close()
 
     async def receive(self, timeout_s: float | None = None) -> Event | None:
         """The next event, or None when ``timeout_s`` passes first; the one before counts as dealt with.
@@ -287,16 +273,14 @@ class AsyncSubscriber(_Subscription):
                 continue
             if await self._socket.poll(self._wait_ms(deadline_s)):
                 self._take(await self._socket.recv_multipart())
-            elif self._silent_in_s() <= 0:
-                self._socket.close()
-                self._socket = self._connected()
-            elif deadline_s is not None and time.monotonic() >= deadline_s:
+            elif self._is_over(deadline_s):
                 return None
 
-    def _connected(self) -> zmq.asyncio.Socket:
-        socket = zmq.asyncio.Context.instance().socket(zmq.SUB)
-        self._equip(socket, self._endpoint, self._curve)
-        return socket
+    def _new_socket(self) -> zmq.asyncio.Socket:
+        return zmq.asyncio.Context.instance().socket(zmq.SUB)
+
+    def _new_client(self, endpoint: str) -> AsyncControlClient:
+        return AsyncControlClient(endpoint, _ANSWER_WITHIN_S, self._curve, connect_within_s=_CONNECT_WITHIN_S)
 
     async def _ask(self) -> None:
         request = self._tracker.request(time.monotonic())
