@@ -144,17 +144,23 @@ class Transfers:
                 file = len(self._known(name).files)
             shown = sendable_name(file_name)
             offset = self.put(name, file, shown, 0, b"")
-            while data := os.read(descriptor, _COPY_BYTES):
+            while data := _next_piece(file_name, descriptor):
                 offset = self.put(name, file, shown, offset, data)
 
         each_recording(directories, text, copy)
 
     def place(self, name: str, file_name: str) -> Path:
-        """Where the daemon may write a transfer's only file, for `get`; call `placed` when it is there."""
+        """Where the daemon may write a transfer's only file, for `get`; call `placed` when it is there.
+
+        Raises:
+            StateError: no room.
+        """
         with self._lock:
-            transfer = self._known(name)
-            path = transfer.folder / "0" / file_name
-            path.parent.mkdir(mode=0o700)
+            path = self._known(name).folder / "0" / file_name
+            try:
+                path.parent.mkdir(mode=0o700)
+            except OSError as error:
+                raise _cannot_store(path.parent, error) from error
             return path
 
     def placed(self, name: str, path: Path) -> None:
@@ -221,6 +227,14 @@ class Transfers:
             raise UsageError(f"transfer: more than {self._max_bytes // _MIB} MiB", fix=f"{limit}; send fewer at a time")
         if shutil.disk_usage(self._folder).free < self._keep_free_bytes + n_bytes:
             raise StateError(f"{self._folder}: too little space", fix="free some; clips.keep_free_mib stays free")
+
+
+def _next_piece(name: str, descriptor: int) -> bytes:
+    try:
+        return os.read(descriptor, _COPY_BYTES)
+    except OSError as error:
+        reason = f"{printable_name(name)}: {error.strerror or error}"
+        raise UsageError(reason, fix="copy it again; look at the disk it lies on") from error
 
 
 def _checked_name(name: str) -> str:

@@ -143,3 +143,19 @@ def test_without_room_the_whole_transfer_is_given_up(tmp_path, time):
     with pytest.raises(StateError, match="too little space"):
         transfers.put(name, 0, "a", 1, b"x")
     assert list((tmp_path / "transfers").iterdir()) == []
+
+
+def _fail(*_, **__):
+    raise OSError(5, "Input/output error")
+
+
+def test_what_the_disk_refuses_is_named(transfers, tmp_path, monkeypatch):
+    """The client was told of a failure in edged."""
+    (tmp_path / "a.wav").write_bytes(b"x")
+    name = transfers.begin()
+    monkeypatch.setattr(module.os, "read", _fail)
+    with pytest.raises(UsageError, match=r"a\.wav: Input/output error"):
+        transfers.copy_named(name, [tmp_path], str(tmp_path / "a.wav"))
+    monkeypatch.setattr(module.Path, "mkdir", _fail)
+    with pytest.raises(StateError, match="Input/output error"):
+        transfers.place(name, "bank")
