@@ -396,7 +396,7 @@ class MqttSettings(Settings):
             raise ValueError("password_file needs a user")
         if not self.tls and (self.ca_file or self.certificate):
             raise ValueError("ca_file and certificate are for TLS, which is off: remove them, or set tls: true")
-        if self.host is not None and not (self.tls or self.allow_clear or _is_loopback(self.host)):
+        if self.host is not None and not (self.tls or self.allow_clear or is_loopback(self.host)):
             raise ValueError(f"events would go to {self.host[:60]} in clear: keep tls: true, or set allow_clear")
         return self
 
@@ -466,10 +466,10 @@ class Config(Settings):
         return _local_endpoint(self.control.bind, self.runtime_path / "control.sock")
 
 
-def _is_loopback(host: str) -> bool:
+def is_loopback(host: str) -> bool:
     """Whether a host's name or address says that it is this computer.
 
-    >>> _is_loopback("localhost"), _is_loopback("::1"), _is_loopback("127.0.0.1"), _is_loopback("broker.example")
+    >>> is_loopback("localhost"), is_loopback("::1"), is_loopback("127.0.0.1"), is_loopback("broker.example")
     (True, True, True, False)
     """
     try:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import difflib
-import ipaddress
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, get_args
@@ -12,7 +11,7 @@ import yaml
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from edged.config import SYSTEM_CONFIG_FILE, Config
+from edged.config import SYSTEM_CONFIG_FILE, Config, is_loopback
 from edged.errors import ConfigError
 
 MAX_CONFIG_BYTES = 1 << 20
@@ -177,11 +176,7 @@ def _clips_out_of_reach(config: Config) -> list[str]:
 def _open_metrics(config: Config) -> list[str]:
     """A page without keys is for this computer, unless somebody says otherwise."""
     metrics = config.metrics
-    try:
-        is_local = metrics.address == "localhost" or ipaddress.ip_address(metrics.address).is_loopback
-    except ValueError:
-        is_local = False
-    if not metrics.enabled or is_local or metrics.allow_remote:
+    if not metrics.enabled or is_loopback(metrics.address) or metrics.allow_remote:
         return []
     reason = "other computers could read it without keys; keep 127.0.0.1, or set allow_remote"
     return [f"metrics.address: {reason} (is {metrics.address[:60]!r})"]

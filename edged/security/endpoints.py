@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 import re
 import socket as socket_library
 from pathlib import Path
@@ -10,6 +9,7 @@ from typing import Any
 
 import zmq
 
+from edged.config import is_loopback
 from edged.errors import ConfigError
 
 MAX_IPC_PATH_BYTES = 107
@@ -27,14 +27,7 @@ def is_local(endpoint: str) -> bool:
     if is_private(endpoint):
         return True
     found = re.fullmatch(r"tcp://\[?(?P<host>[^\]]*?)\]?:[^:]+", endpoint)
-    if found is None:
-        return False
-    if found["host"] == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(found["host"]).is_loopback
-    except ValueError:
-        return False
+    return found is not None and is_loopback(found["host"])
 
 
 def is_private(endpoint: str) -> bool:
