@@ -65,7 +65,7 @@ class Publisher:
         self._condition = threading.Condition()
         self._alarms: deque[_Timed] = deque()
         self._telemetry: deque[Published] = deque()
-        self._stopping = False
+        self._stopping = self._has_ended = False
         self._failure: EdgedError | None = None
         self._ready = threading.Event()
         self._keeper: JournalKeeper | None = None
@@ -142,8 +142,8 @@ class Publisher:
             StateError: the publisher has ended.
         """
         with self._condition:
-            self._condition.wait_for(lambda: len(self._alarms) < ALARM_QUEUE or not self.is_alive)
-            if not self.is_alive:
+            self._condition.wait_for(lambda: len(self._alarms) < ALARM_QUEUE or self._has_ended)
+            if self._has_ended:
                 raise StateError("the publisher has ended")
             self._alarms.append((event, wall_ns))
             self._condition.notify_all()
@@ -162,6 +162,14 @@ class Publisher:
 
     def _run(self) -> None:
         try:
+            self._live()
+        finally:
+            with self._condition:  # told by a flag: those who wait are woken before the thread is gone
+                self._has_ended = True
+                self._condition.notify_all()
+
+    def _live(self) -> None:
+        try:
             socket, keeper = self._open()
         except EdgedError as error:
             self._failure = error
@@ -173,8 +181,6 @@ class Publisher:
         finally:
             keeper.close()
             socket.close(linger=_LINGER_MS)
-            with self._condition:
-                self._condition.notify_all()
 
     def _open(self) -> tuple[zmq.Socket[bytes], JournalKeeper]:
         keeper = JournalKeeper(self._state_dir, self._settings, self._boot, self._clock, self._on_damage)

@@ -239,3 +239,40 @@ def test_many_threads_lose_nothing(tmp_path):
             thread.join()
     with JournalReader(tmp_path) as reader:
         assert reader.last_seq() == 1200
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_who_waits_for_room_is_told_when_the_publisher_dies(tmp_path, monkeypatch):
+    """Woken while its thread was still about to end, it saw a living one, and waited for ever."""
+    monkeypatch.setattr(publisher_module, "ALARM_QUEUE", 1)
+    may_die, told = threading.Event(), []
+
+    def die(*_):
+        assert may_die.wait(10.0)
+        raise ZeroDivisionError
+
+    def hand_over(publisher):
+        try:
+            for number in range(3):
+                publisher.alarm(status(number), 0)
+        except StateError:
+            told.append(True)
+
+    class LingeringThread(threading.Thread):
+        def run(self):
+            try:
+                super().run()
+            finally:
+                waiting.join(5.0)
+
+    with zmq.Context() as context:
+        publisher = Publisher(SocketGuard(context, SecuritySettings()), f"ipc://{tmp_path}/e", tmp_path,
+                              settings=EventsSettings(), boot="b")  # fmt: skip
+        publisher._serve, publisher._thread = die, LingeringThread(target=publisher._run)
+        waiting = threading.Thread(target=hand_over, args=(publisher,), daemon=True)
+        publisher.start()
+        waiting.start()
+        may_die.set()
+        waiting.join(10.0)
+        assert told == [True]
+        assert publisher.stop(10.0)
