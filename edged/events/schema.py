@@ -55,8 +55,9 @@ class Published(_Model, ABC):
         return self.model_dump(mode="json", by_alias=True)
 
     def to_json(self) -> bytes:
-        """The second frame."""
-        return json.dumps(self.fields(), ensure_ascii=False, separators=(",", ":")).encode()
+        """The second frame; what is no text, as in the name of a file, is escaped."""
+        text = json.dumps(self.fields(), ensure_ascii=False, separators=(",", ":"))
+        return text.encode("utf-8", "backslashreplace")
 
 
 class Journalled(Published):

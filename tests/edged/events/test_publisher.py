@@ -77,6 +77,16 @@ def test_alarms_are_numbered_journalled_and_published_in_order(tmp_path):
     assert len({event["id"] for event in got}) == 500
 
 
+def test_a_reason_that_is_no_text_reaches_everybody(tmp_path):
+    """A file's name that is no UTF-8, in the reason of a status event, ended the daemon."""
+    reason = "/clips/caf\udce9.wav: damaged"
+    with running(tmp_path) as publisher, subscribe(tmp_path) as subscriber:
+        wait_for_heartbeat(subscriber)
+        publisher.alarm(status(1).model_copy(update={"reason": reason}), 0)
+        assert receive_statuses(subscriber, 1)[0]["reason"] == reason
+    assert [event["reason"] for event in read_journal(tmp_path)] == [reason]
+
+
 def test_numbers_go_on_in_the_next_life(tmp_path):
     for _ in range(2):
         with running(tmp_path) as publisher:
