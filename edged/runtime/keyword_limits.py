@@ -46,7 +46,7 @@ class KeywordLimitKeeper(Keeper[KeywordMonitor]):
             state_dir, streams, KeywordMonitor, between_segments=between_segments, announce=announce, clock=clock
         )
         self._settings = {name: monitor.settings for name, monitor in self._monitors.items()}
-        self._waiting: dict[str, dict[str, NearMisses]] = {name: {} for name in self._monitors}
+        self._waiting: dict[str, list[dict[str, NearMisses]]] = {name: [] for name in self._monitors}
         self._taken_ns = dict.fromkeys(self._monitors, clock.monotonic_ns())
         self._found: dict[str, tuple[WordLimit, ...]] = {}
 
@@ -85,26 +85,20 @@ class KeywordLimitKeeper(Keeper[KeywordMonitor]):
     def _take(self, name: str, monitor: KeywordMonitor) -> None:
         self._taken_ns[name] = self._clock.monotonic_ns()
         with self._condition:
-            waiting = self._waiting[name]
             for taken in monitor.take_near_misses():
-                for word, part in taken.items():
-                    if part.hours <= 0.0:
-                        continue
-                    before = waiting.get(word)
-                    is_alike = before is not None and before.limit == part.limit
-                    waiting[word] = merged(before, part) if before and is_alike else part
+                _add(self._waiting[name], {word: part for word, part in taken.items() if part.hours > 0.0})
 
     # -- the keeper's thread -------------------------------------------------------------------------------------------
 
     def _store(self) -> bool:
         with self._condition:
-            waiting, self._waiting = self._waiting, {name: {} for name in self._monitors}
+            waiting, self._waiting = self._waiting, {name: [] for name in self._monitors}
         if not any(waiting.values()):
             return False
         now_ns = self._clock.wall_ns()
         with NearMissHistory(self._state_dir) as history:
-            for name, heard in waiting.items():
-                if heard:
+            for name, parts in waiting.items():
+                for heard in parts:
                     history.append(name, heard, now_ns=now_ns)
         return True
 
@@ -128,6 +122,16 @@ class KeywordLimitKeeper(Keeper[KeywordMonitor]):
         said = tuple((one.word, one.limit, one.basis) for one in found)
         for one in found if self._is_news(name, said) else ():
             self._announce(StatusChange(name, "threshold", f"{one.word}: {-one.limit:.2f}", reason_of(one, settings)))
+
+
+def _add(parts: list[dict[str, NearMisses]], heard: dict[str, NearMisses]) -> None:
+    """To the last part, or as a new one where a word's limit has changed meanwhile."""
+    last = parts[-1] if parts else {}
+    if any(word in last and last[word].limit != part.limit for word, part in heard.items()):
+        last = {}
+    together = last | {word: merged(last[word], part) if word in last else part for word, part in heard.items()}
+    if together:
+        parts[-1 if last else len(parts) :] = [together]
 
 
 def limit_facts(found: Sequence[WordLimit], settings: KeywordSettings) -> dict[str, Any]:

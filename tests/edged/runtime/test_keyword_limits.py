@@ -196,3 +196,16 @@ def test_taking_and_writing_may_meet(site):
     with NearMissHistory(site.directory) as history:
         parts = history.parts("hall", site.monitor.bank.model.identity(0))
     assert sum(part.hours for part in parts) == pytest.approx(4 / 60, rel=0.06)
+
+
+def test_what_was_heard_under_the_limits_before_is_kept(site):
+    """It was replaced by what came after them."""
+    site.hear(2)
+    found = [replace(one, limit=0.9) for one in site.monitor.limits]
+    site.monitor.use_limits(found, site.monitor.settings, site.monitor.bank_version)
+    site.hear(2)
+    site.keeper._write()
+    with NearMissHistory(site.directory) as history:
+        parts = history.parts("hall", site.monitor.bank.model.identity(0))
+    assert {part.limit for part in parts} == {0.77, 0.9}
+    assert sum(part.hours for part in parts) == pytest.approx(4 / 60, rel=0.06)
