@@ -6,6 +6,7 @@ import json
 from typing import Any
 
 from edged.bridge.topics import Message, Topics
+from edged.events.tracking import interval_s
 
 DAEMON = "edged"
 ONLINE, OFFLINE = b"online", b"offline"
@@ -82,8 +83,7 @@ class Liveness:
         if event.get("kind") != "heartbeat":
             return []
         self._heard_s = now_s
-        every_s = event.get("every_s", 0.0)
-        self._every_s = float(every_s) if isinstance(every_s, int | float) else 0.0
+        self._every_s = interval_s(event)
         return self._tell(is_alive=True)
 
     def tick(self, now_s: float) -> list[Message]:

@@ -124,7 +124,7 @@ class Tracker:
         newest = event.get("seq" if is_event else "last_seq")
         is_wanted = topic.startswith(self._topics)
         if not is_event:
-            self._note_heartbeat(event)
+            self.heartbeat_s = interval_s(event) or self.heartbeat_s
         if newest is None:  # telemetry
             self._hand_over(event, is_wanted=is_wanted)
             return
@@ -144,11 +144,6 @@ class Tracker:
             self._held = event
         else:
             self._ready.append(event)
-
-    def _note_heartbeat(self, event: Event) -> None:
-        every_s = event.get("every_s", 0)
-        if type(every_s) in {int, float} and 0 < every_s <= _MAX_HEARTBEAT_S:
-            self.heartbeat_s = float(every_s)
 
     def _note_life(self, event: Event, newest: int, *, is_event: bool) -> None:
         """Notice another life of the daemon, another state, and numbers that were taken back."""
@@ -208,6 +203,12 @@ class Tracker:
         self._fails += 1
         wait_s = min(_RETRY_MAX_S, _RETRY_S * 2 ** min(self._fails - 1, 10))
         self._retry_at_s = now_s + wait_s * random.uniform(0.5, 1.0)  # noqa: S311 - so that many do not ask at once
+
+
+def interval_s(heartbeat: Event) -> float:
+    """When the next heartbeat is to come, 0 = it does not say, or says what cannot be."""
+    every_s = heartbeat.get("every_s", 0)
+    return float(every_s) if type(every_s) in {int, float} and 0 < every_s <= _MAX_HEARTBEAT_S else 0.0
 
 
 def _event_in(parts: Sequence[bytes]) -> tuple[str, Event] | None:

@@ -68,6 +68,14 @@ def test_a_silent_daemon_is_told_of_once_and_its_return_too():
     assert [m.payload for m in liveness.heard(beat, 102.0)] == [b"online"]
 
 
+@pytest.mark.parametrize("every_s", [10**400, float("inf"), float("nan"), -1.0, True, "10", None])
+def test_a_heartbeat_that_says_nonsense_of_the_next_is_one_all_the_same(every_s):
+    """A number without end ended the bridge, and an infinite one kept a dead daemon online for ever."""
+    liveness = Liveness("t", 0.0)
+    assert [m.payload for m in liveness.heard({"kind": "heartbeat", "every_s": every_s}, 1.0)] == [b"online"]
+    assert [m.payload for m in liveness.tick(20.0)] == [b"offline"]
+
+
 def test_a_new_life_of_the_daemon_has_no_alarm_that_lasts():
     translator = Translator(TOPICS, 0.0)
     translator.know({"a"})
