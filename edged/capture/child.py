@@ -18,7 +18,7 @@ import numpy as np
 
 from edged.capture.framing import ABSENT, PERMANENT, REALTIME, Frame, FrameKind, encode
 from edged.capture.open import open_source
-from edged.capture.realtime import ask_for_realtime
+from edged.capture.realtime import RealtimePriority
 from edged.capture.source import AbsentDeviceError, DeviceBlock, Source, SourceSpec, is_permanent
 from edged.capture.spawn import LIST_DEVICES
 from edged.errors import EdgedError
@@ -41,20 +41,25 @@ def private_output() -> BinaryIO:
     return os.fdopen(frames_fd, "wb", buffering=0)
 
 
-def frames_of(source: Source, start_frame: int, *, is_realtime: bool = False) -> Iterator[Frame]:
+def frames_of(source: Source, start_frame: int, priority: RealtimePriority | None = None) -> Iterator[Frame]:
     """FORMAT, every BLOCK, END (with the sample index reached)."""
+    priority = priority or RealtimePriority()
     shape, reached = source.format, start_frame
-    yield Frame(FrameKind.FORMAT, shape.rate_hz, shape.channels, flags=REALTIME if is_realtime else 0)
+    yield Frame(FrameKind.FORMAT, shape.rate_hz, shape.channels, flags=_flags(priority))
     for block in source.blocks():
-        yield _block_frame(block)
+        yield _block_frame(block, _flags(priority))
         reached = block.end
     yield Frame(FrameKind.END, shape.rate_hz, shape.channels, reached)
 
 
-def _block_frame(block: DeviceBlock) -> Frame:
+def _flags(priority: RealtimePriority) -> int:
+    return REALTIME if priority.is_held else 0
+
+
+def _block_frame(block: DeviceBlock, flags: int) -> Frame:
     payload = np.ascontiguousarray(block.frames, dtype="<f4").tobytes()
     channels = block.frames.shape[1]
-    return Frame(FrameKind.BLOCK, block.rate_hz, channels, block.sample, block.lost_before, payload=payload)
+    return Frame(FrameKind.BLOCK, block.rate_hz, channels, block.sample, block.lost_before, flags, payload)
 
 
 def _write(out: BinaryIO, frame: Frame) -> None:
@@ -65,11 +70,12 @@ def _write(out: BinaryIO, frame: Frame) -> None:
 
 def capture(spec: SourceSpec, out: BinaryIO) -> int:
     """Write the source to ``out`` until it ends; returns the exit status."""
-    is_realtime = ask_for_realtime(spec.realtime_priority)  # the threads of the sound system inherit it
+    priority = RealtimePriority()
     try:
         source = open_source(spec)
         try:
-            for frame in frames_of(source, spec.start_frame, is_realtime=is_realtime):
+            priority.ask(spec.realtime_priority)  # now that the threads of the sound system are there
+            for frame in frames_of(source, spec.start_frame, priority):
                 _write(out, frame)
         finally:
             source.close()

@@ -35,7 +35,7 @@ PERMANENT = 1
 ABSENT = 2
 """Flag of an ERROR frame: the device is not there."""
 REALTIME = 4
-"""Flag of a FORMAT frame: the child runs with the real-time priority that was asked for."""
+"""Flag of a FORMAT or BLOCK frame: the child runs with the real-time priority that was asked for."""
 
 
 class FrameKind(IntEnum):

@@ -183,8 +183,9 @@ class Supervisor:
         """Deliver frames until END."""
         timeout_s = self._settings.start_timeout_s
         while frame := child.read(timeout_s):
-            if frame.kind is FrameKind.FORMAT:
+            if frame.kind in _FROM_A_RUNNING_SOURCE:
                 self.is_realtime = bool(frame.flags & REALTIME)
+            if frame.kind is FrameKind.FORMAT:
                 self._life.first_frame(self._now_s())
                 self._sink.changed(
                     CaptureChange(CaptureState.RUNNING, f"{frame.rate_hz} Hz, {frame.channels} channels")
@@ -214,5 +215,6 @@ def _is_permanent(error: Exception) -> bool:
     return isinstance(error, _PermanentError) or (isinstance(error, EdgedError) and is_permanent(error))
 
 
+_FROM_A_RUNNING_SOURCE = (FrameKind.FORMAT, FrameKind.BLOCK)
 _FOR_EVER_S = 1e9
 """A file or a pipe may be silent as long as it likes."""

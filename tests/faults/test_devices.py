@@ -128,7 +128,8 @@ def test_a_card_pulled_out_and_put_back_again_and_again(card):
     assert told.count("running") == N_CYCLES + 1
     assert told[-1] == "ended"
     assert told == states(events, "beside")
-    assert max(site.delays_s) < 1.2 * 30.0 + 2 * CHILD_STARTS_IN_S
+    # A card may be back before it is missed: then it waits for that, and for the longest back-off.
+    assert max(site.delays_s) < card.config.capture.stall_timeout_s + 1.2 * 30.0 + 2 * CHILD_STARTS_IN_S
     if REPORT:
         books = status["streams"]["machine"]["samples"]["anomaly"]
         print(f"\n{N_CYCLES} cycles, {site.now_s() / 3600:.1f} h, {len(site.faults_s)} faults, {took_s:.0f} s; {books}")
