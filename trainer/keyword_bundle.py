@@ -70,7 +70,11 @@ class UnitRows(nn.Module):
 def embed_signal(network: nn.Module, samples: Float32Array, spec: KeywordSpec) -> Float32Array:
     """One pass over a whole signal: float32 (n_frames, dim), unit rows."""
     extractor = KeywordFrames(spec)
-    frames = np.concatenate([extractor.push(samples), extractor.flush()])
+    return embed_frames(network, np.concatenate([extractor.push(samples), extractor.flush()]), spec)
+
+
+def embed_frames(network: nn.Module, frames: Float32Array, spec: KeywordSpec) -> Float32Array:
+    """One pass over frames (n_frames, n_mels): float32 (n_frames, dim), unit rows."""
     context = (spec.context_left_frames, spec.context_right_frames)
     padded = np.pad(frames, (context, (0, 0)), constant_values=spec.silence)
     with torch.no_grad():

@@ -16,7 +16,7 @@ from trainer.recipe_files import RECIPES, read_fields, recipe_names
 from trainer.run_directory import CONFIG
 from trainer.training import TrainingSettings
 
-KINDS = ("general", "site")
+KINDS = ("general", "distilled", "site")
 ADDED_FIELDS = frozenset({"ema_decay", "snr_db", "noisy_share", "machine_noises", "babble_noises"})
 
 
@@ -38,37 +38,58 @@ class _Recipe(BaseModel):
     background_s: float = Field(default=90.0, gt=1.0)
 
 
-class GeneralRecipe(_Recipe):
-    """An embedder for words that come later: phones and diphones of running speech.
+class CorpusRecipe(_Recipe):
+    """What embedders for words that come later share: a corpus of scenes, generated once.
 
     Attributes:
-        width: channels of the network.
-        shards: of the first corpus, `scenes_per_shard` scenes of about three seconds each.
-        aligned_shards: of the second, whose recorded words have phone times; 0 leaves it out.
-        first_epochs: on the first corpus; then `max_epochs` on both, each of `batches_per_epoch`.
-        restart_epochs: more of them on both, with warm-up and decay once more, at half the learning rate.
-        reversed_share: of crops that are played backwards.
-        diphones: how many of the most frequent pairs of phones are classes.
+        shards: of the (first) corpus, `scenes_per_shard` scenes of about three seconds each.
         snr_db: range of the signal-to-noise ratio of noisy scenes, `noisy_share` of all.
         machine_noises, babble_noises: clips of synthetic machines and of many voices at once among the noises.
     """
 
-    kind: Literal["general"] = "general"
     background_s: float = Field(default=600.0, gt=1.0)
-    width: int = Field(default=256, ge=8)
     shards: int = Field(default=240, ge=1)
-    aligned_shards: int = Field(default=60, ge=0)
     scenes_per_shard: int = Field(default=100, ge=1)
     crop_frames: int = Field(default=224, ge=48)
     batches_per_epoch: int = Field(default=200, ge=1)
-    first_epochs: int = Field(default=10, ge=1)
-    restart_epochs: int = Field(default=0, ge=0)
-    reversed_share: float = Field(default=0.125, ge=0.0, le=1.0)
-    diphones: int = Field(default=900, ge=1)
     snr_db: tuple[float, float] = (0.0, 30.0)
     noisy_share: float = Field(default=0.75, ge=0.0, le=1.0)
     machine_noises: int = Field(default=0, ge=0)
     babble_noises: int = Field(default=0, ge=0)
+
+
+class GeneralRecipe(CorpusRecipe):
+    """An embedder for words that come later: phones and diphones of running speech.
+
+    Attributes:
+        width: channels of the network.
+        aligned_shards: of the second corpus, whose recorded words have phone times; 0 leaves it out.
+        first_epochs: on the first corpus; then `max_epochs` on both, each of `batches_per_epoch`.
+        restart_epochs: more of them on both, with warm-up and decay once more, at half the learning rate.
+        reversed_share: of crops that are played backwards.
+        diphones: how many of the most frequent pairs of phones are classes.
+    """
+
+    kind: Literal["general"] = "general"
+    width: int = Field(default=256, ge=8)
+    aligned_shards: int = Field(default=60, ge=0)
+    first_epochs: int = Field(default=10, ge=1)
+    restart_epochs: int = Field(default=0, ge=0)
+    reversed_share: float = Field(default=0.125, ge=0.0, le=1.0)
+    diphones: int = Field(default=900, ge=1)
+
+
+class DistilledRecipe(CorpusRecipe):
+    """A trained embedder (`start_from`) learns to hear degraded speech as it hears clean speech.
+
+    Attributes:
+        teacher_level_ahead_frames: how far the level of the teacher's front end looks ahead.
+        recorded_share: of scenes that are recorded words, not synthetic sentences.
+    """
+
+    kind: Literal["distilled"] = "distilled"
+    teacher_level_ahead_frames: int = Field(default=6, ge=0, le=100)
+    recorded_share: float = Field(default=0.4, ge=0.0, le=0.96)
 
 
 class SiteRecipe(_Recipe):
@@ -90,7 +111,7 @@ class SiteRecipe(_Recipe):
     width: int = Field(default=16, ge=1, le=256)
 
 
-KeywordRecipe = GeneralRecipe | SiteRecipe
+KeywordRecipe = GeneralRecipe | DistilledRecipe | SiteRecipe
 
 
 @dataclass(frozen=True)
@@ -141,7 +162,7 @@ class KeywordTrainingOptions:
         Raises:
             UsageError: some are given.
         """
-        if isinstance(self.recipe, GeneralRecipe):
+        if isinstance(self.recipe, GeneralRecipe | DistilledRecipe):
             given, fix = self.shots or self.background, "take a site's recipe, as keyword-thesis, or leave them out"
             unused = "--shots and --background are for an embedder of these words alone"
         else:
@@ -170,7 +191,7 @@ class KeywordTrainingOptions:
 
 
 def as_trained(options: KeywordTrainingOptions) -> KeywordTrainingOptions:
-    """The options with the recipe and the seed that a run was begun with, and with its data where none is given.
+    """The options with the recipe, the seed and the bundle that a run was begun with, and its data where none is given.
 
     Raises:
         ConfigError: the run's configuration is damaged.
@@ -181,7 +202,8 @@ def as_trained(options: KeywordTrainingOptions) -> KeywordTrainingOptions:
     run = read_fields(path)
     data = options.data or (Path(str(run["data"])) if run.get("data") else None)
     recipe = _parsed(path, run["recipe"]) if isinstance(run.get("recipe"), dict) else options.recipe
-    return replace(options, recipe=recipe, seed=int(run.get("seed", options.seed)), data=data)
+    start_from = Path(str(run["start_from"])) if run.get("start_from") else options.start_from
+    return replace(options, recipe=recipe, seed=int(run.get("seed", options.seed)), data=data, start_from=start_from)
 
 
 def is_keyword_recipe(name: str) -> bool:
@@ -215,7 +237,7 @@ def _place(name: str) -> Path:
 
 def _parsed(path: Path, fields: Mapping[str, Any]) -> KeywordRecipe:
     if fields.get("kind") not in KINDS:
-        raise ConfigError(f"{path}: not of a keyword embedder", fix="add kind: general, or kind: site")
+        raise ConfigError(f"{path}: not of a keyword embedder", fix=f"add kind: {', '.join(KINDS[:-1])} or {KINDS[-1]}")
     adapter: TypeAdapter[KeywordRecipe] = TypeAdapter(Annotated[KeywordRecipe, Field(discriminator="kind")])
     try:
         return adapter.validate_python(dict(fields))

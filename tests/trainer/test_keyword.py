@@ -20,11 +20,12 @@ from trainer.data.speech_corpus import babble_noises, machine_noises, write_shar
 from trainer.data.speech_synth import available_engines
 from trainer.evaluate.spotting import Spoken, Spotted, at_limit, best_f1, matched, operating_points
 from trainer.interruption import TrainingStopped
-from trainer.keyword import STAGES, GeneralRun, export_general, speech_material, train_keyword
+from trainer.keyword import STAGES, GeneralRun, export_general, train_keyword
 from trainer.keyword_batches import CropDataset
 from trainer.keyword_bundle import Decision, write_keyword_bundle
 from trainer.keyword_bundle import embed_signal as embed_in_torch
 from trainer.keyword_recipe import GeneralRecipe, KeywordTrainingOptions, SiteRecipe, load_recipe
+from trainer.keyword_run import speech_material
 from trainer.keyword_site import background_rows
 from trainer.losses.running_speech import RunningSpeechObjective
 from trainer.losses.segment_objective import SegmentObjective
@@ -107,7 +108,7 @@ def spoken_once(monkeypatch):
             written[path.name] = path.read_bytes()
         path.write_bytes(written[path.name])
 
-    monkeypatch.setattr("trainer.keyword.write_shard", write_once)
+    monkeypatch.setattr("trainer.keyword_run.write_shard", write_once)
 
 
 @NEEDS_SPEECH

@@ -26,8 +26,8 @@ def calibrate(
 
     Example: `edged-train calibrate --bundle speech --data pack/ --out speech-1.1`
     """
-    from trainer.keyword import speech_material
     from trainer.keyword_calibration import calibrated
+    from trainer.keyword_run import speech_material
 
     place = bundle_place(out)
     made = calibrated(bundle, place, speech_material(data), 60.0 * minutes, seed=seed, version=version)

@@ -74,16 +74,19 @@ def _recorded_words(data: Path) -> Iterator[WordClip]:
 
 def random_scene(rng: np.random.Generator, material: Material) -> Scene:
     """One scene of any kind, clean or degraded."""
+    return degraded(rng, clean_scene(rng, material), material.noises, material.noise)
+
+
+def clean_scene(rng: np.random.Generator, material: Material) -> Scene:
+    """One scene of any kind."""
     kind = rng.random()
     if kind < 0.04:
-        scene = noise_scene(rng, material.noises, 4.0)
-    elif kind < 0.04 + material.recorded_share and material.clips:
-        scene = _random_words(rng, material, int(rng.integers(5, 10)))
-    else:
-        engine = "flite" if "flite" in material.engines and rng.random() < 0.4 else next(iter(material.engines))
-        text = random_sentence(rng, int(rng.integers(4, 9)))
-        scene = sped_up(synthetic_scene(material.engines[engine](rng, text)), float(rng.uniform(0.87, 1.18)))
-    return degraded(rng, scene, material.noises, material.noise)
+        return noise_scene(rng, material.noises, 4.0)
+    if kind < 0.04 + material.recorded_share and material.clips:
+        return _random_words(rng, material, int(rng.integers(5, 10)))
+    engine = "flite" if "flite" in material.engines and rng.random() < 0.4 else next(iter(material.engines))
+    text = random_sentence(rng, int(rng.integers(4, 9)))
+    return sped_up(synthetic_scene(material.engines[engine](rng, text)), float(rng.uniform(0.87, 1.18)))
 
 
 def machine_noises(rng: np.random.Generator, n_clips: int) -> list[Float32Array]:

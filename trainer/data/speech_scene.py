@@ -127,6 +127,13 @@ def sped_up(scene: Scene, factor: float) -> Scene:
 
 def degraded(rng: np.random.Generator, scene: Scene, recordings: Sequence[Float32Array], noise: NoiseRange) -> Scene:
     """The scene through a random room, in random noise, over a random channel, at a random level."""
+    return degraded_and_clean(rng, scene, recordings, noise)[0]
+
+
+def degraded_and_clean(
+    rng: np.random.Generator, scene: Scene, recordings: Sequence[Float32Array], noise: NoiseRange
+) -> tuple[Scene, Scene]:
+    """The degraded scene, and beside it the scene as it was, silent where nothing is left of it in the other."""
     samples = scene.samples
     if rng.random() < 0.5:
         samples = in_random_room(rng, samples)
@@ -139,20 +146,23 @@ def degraded(rng: np.random.Generator, scene: Scene, recordings: Sequence[Float3
         samples = mix_at_snr(samples, coloured_noise(rng, len(samples), 1.0), float(rng.uniform(35.0, 60.0)))
     if rng.random() < 0.35:
         samples = telephone(samples, rng)
-    if rng.random() < 0.25:
-        samples = _hard_cut(rng, samples)
+    kept = _hard_cut(rng, len(samples)) if rng.random() < 0.25 else slice(None)
+    samples = _only(samples, kept)
     peak = max(float(np.abs(samples).max()), 1e-9)
     samples = samples * np.float32(10.0 ** (rng.uniform(-30.0, 0.0) / 20.0) / peak)
-    return replace(scene, samples=samples.astype(np.float32))
+    return replace(scene, samples=samples.astype(np.float32)), replace(scene, samples=_only(scene.samples, kept))
 
 
-def _hard_cut(rng: np.random.Generator, samples: Float32Array) -> Float32Array:
+def _hard_cut(rng: np.random.Generator, n_samples: int) -> slice:
     """Digital silence before some point and after another, as around a clip cut from a sentence."""
-    first, last = sorted(rng.integers(0, len(samples), 2).tolist())
-    cut = samples.copy()
-    if last - first > SAMPLE_RATE_HZ // 2:
-        cut[:first] = 0.0
-        cut[last:] = 0.0
+    first, last = sorted(rng.integers(0, n_samples, 2).tolist())
+    return slice(first, last) if last - first > SAMPLE_RATE_HZ // 2 else slice(None)
+
+
+def _only(samples: Float32Array, kept: slice) -> Float32Array:
+    """Silence outside of `kept`."""
+    cut = np.zeros_like(samples)
+    cut[kept] = samples[kept]
     return cut
 
 
