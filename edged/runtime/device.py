@@ -34,7 +34,7 @@ def source_spec(settings: DeviceSettings, capture: CaptureSettings, channels: in
             settings.rate_hz or 0,
             wanted,
             block_s=block_s,
-            silent_after_s=capture.silent_after_s,
+            silent_after_s=capture.silent_s,
             realtime_priority=capture.realtime_priority,
         )
     if isinstance(settings, FileSettings):

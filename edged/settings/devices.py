@@ -9,6 +9,9 @@ from pydantic import Field, model_validator
 
 from edged.settings.base import Settings
 
+_SILENT_S, _SILENT_SHARE = 3.0, 0.6
+"""Where nothing is said: so long, or this share of a short `stall_timeout_s`: the child has to speak before it is up."""
+
 
 class MicrophoneSettings(Settings):
     """A PortAudio/ALSA input."""
@@ -67,12 +70,12 @@ class CaptureSettings(Settings):
     stall_timeout_s: float = Field(
         default=5.0, ge=0.5, le=300.0, description="no audio for this long = the child is replaced"
     )
-    silent_after_s: float = Field(
-        default=3.0,
+    silent_after_s: float | None = Field(
+        default=None,
         ge=0.2,
         le=300.0,
         description="a microphone that delivers nothing for this long is gone and looked for again; shorter than "
-        "stall_timeout_s, which is for a child that does not even say so",
+        "stall_timeout_s, which is for a child that does not even say so; empty = 3, or less if that is short",
     )
     end_timeout_s: float = Field(
         default=1.0, ge=0.1, le=2.0, description="a child that does not end this soon when asked is killed"
@@ -93,6 +96,13 @@ class CaptureSettings(Settings):
 
     @model_validator(mode="after")
     def _the_child_speaks_first(self) -> CaptureSettings:
-        if self.silent_after_s >= self.stall_timeout_s:
+        if self.silent_s >= self.stall_timeout_s:
             raise ValueError("silent_after_s must be shorter than stall_timeout_s")
         return self
+
+    @property
+    def silent_s(self) -> float:
+        """`silent_after_s`, or what follows from `stall_timeout_s`."""
+        if self.silent_after_s is not None:
+            return self.silent_after_s
+        return min(_SILENT_S, _SILENT_SHARE * self.stall_timeout_s)

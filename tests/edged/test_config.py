@@ -127,3 +127,15 @@ def test_a_threshold_is_fixed_or_found_but_not_both(other):
 
 def test_every_method_of_the_configuration_is_one_of_the_thresholds():
     assert set(get_args(settings.ThresholdMethod)) == set(ALARM_METHODS)
+
+
+@pytest.mark.parametrize(("stall_s", "silent_s"), [(0.5, 0.3), (3.0, 1.8), (5.0, 3.0), (60.0, 3.0)])
+def test_a_short_stall_time_of_an_older_configuration_is_still_taken(stall_s, silent_s):
+    # 3 s and less were refused: `silent_after_s`, which nobody had written, was not shorter
+    assert parsed(capture={"stall_timeout_s": stall_s}).capture.silent_s == pytest.approx(silent_s)
+
+
+def test_a_microphone_is_given_up_before_its_child_is():
+    assert parsed(capture={"silent_after_s": 1.0}).capture.silent_s == 1.0
+    with pytest.raises(ConfigError, match="silent_after_s must be shorter than stall_timeout_s"):
+        parsed(capture={"silent_after_s": 2.0, "stall_timeout_s": 2.0})
