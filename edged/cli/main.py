@@ -9,6 +9,7 @@ import typer
 from edged import __version__
 from edged.cli import bridge, daemon, doctor, enrolment, explain, feedback, inspection, keys, messages, scoring
 from edged.cli import compile as compilation
+from edged.cli.output import let_any_text_out
 from edged.errors import EdgedError
 
 app = typer.Typer(
@@ -38,6 +39,7 @@ def _root(
 
 def main() -> None:
     """Entry point: exit codes are 0 ok, 1 failed, 2 usage, 78 configuration, 130 interrupted."""
+    let_any_text_out()
     try:
         app()
     except EdgedError as error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import sys
 from collections.abc import Mapping, Sequence
@@ -12,14 +13,28 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 
+def let_any_text_out() -> None:
+    """Names of files and devices may hold what is no text: print it escaped instead of ending with an error.
+
+    In UTF-8 only lone surrogates are escaped, as JSON escapes them.
+    """
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+
+
 def print_json(value: Any) -> None:
     """One JSON document, indented."""
-    print(json.dumps(value, indent=2, ensure_ascii=False))
+    print(json.dumps(value, indent=2, ensure_ascii=_is_not_unicode()))
 
 
 def print_line(value: Mapping[str, Any]) -> None:
     """One JSON object on one line, flushed so that a pipe sees it at once."""
-    print(json.dumps(value, ensure_ascii=False, separators=(", ", ": ")), flush=True)
+    print(json.dumps(value, ensure_ascii=_is_not_unicode(), separators=(", ", ": ")), flush=True)
+
+
+def _is_not_unicode() -> bool:
+    return not (sys.stdout.encoding or "").lower().startswith("utf")
 
 
 def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:

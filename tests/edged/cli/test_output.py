@@ -1,0 +1,43 @@
+"""What holds no text is printed escaped: a file name of other bytes ended a command with a UnicodeEncodeError."""
+
+import io
+import json
+import sys
+
+import pytest
+
+from edged.cli import main
+
+EVENT = {"seq": 1, "time": "2026-01-31T13:00:00Z", "stream": "a", "kind": "status", "reason": "clip\udcff.wav ö 😀"}
+
+
+@pytest.fixture(params=["utf-8", "ascii"])
+def printed(request, monkeypatch):
+    """Runs a command as the program does, on a strict terminal; its lines."""
+    out = io.TextIOWrapper(io.BytesIO(), encoding=request.param, errors="strict")
+
+    def run(*arguments):
+        monkeypatch.setattr(sys, "argv", ["edged", *arguments])
+        monkeypatch.setattr(sys, "stdout", out)
+        with pytest.raises(SystemExit) as ended:
+            main.main()
+        assert ended.value.code == 0
+        out.flush()
+        return out.buffer.getvalue().decode(request.param).splitlines()
+
+    return run
+
+
+@pytest.fixture(autouse=True)
+def journal(monkeypatch):
+    monkeypatch.setattr("edged.events.journal.read_journal", lambda *_, **__: [EVENT])
+
+
+def test_as_json_it_is_what_it_was(printed, tmp_path):
+    (line,) = printed("events", "--jsonl", "--state", str(tmp_path))
+    assert json.loads(line) == EVENT
+
+
+def test_for_people_it_is_escaped(printed, tmp_path):
+    (line,) = printed("events", "--state", str(tmp_path))
+    assert "reason=clip\\udcff.wav" in line
