@@ -102,6 +102,7 @@ class MqttBridge:
                 self._stopping.wait(pause_s)
             finally:
                 self._save()
+        self._cursor.close()
 
     # -- one connection ------------------------------------------------------------------------------------------------
 

@@ -90,6 +90,8 @@ class _Subscription(ABC, Generic[_S, _C]):
 
     def close(self) -> None:
         """Disconnect; the event received last counts as not dealt with."""
+        if self._cursor is not None:
+            self._cursor.close()
         self._socket.close()
         if self._control is not None:
             self._control.close()
