@@ -10,7 +10,7 @@ from pydantic import Field, model_validator
 from edged.settings.base import Settings
 
 _SILENT_S, _SILENT_SHARE = 3.0, 0.6
-"""Where nothing is said: so long, or this share of a short `stall_timeout_s`: the child has to speak before it is up."""
+"""Where nothing is said: so long, or this share of a short `stall_timeout_s`: the child has to speak before that."""
 
 
 class MicrophoneSettings(Settings):
