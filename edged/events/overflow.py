@@ -16,6 +16,7 @@ import logging
 import os
 from collections import deque
 from collections.abc import Iterable
+from itertools import accumulate
 from pathlib import Path
 
 from pydantic import ValidationError
@@ -39,6 +40,7 @@ Timed = tuple[Journalled, int]
 class Overflow:
     """Bounded: beyond `KEPT_EVENTS` the oldest status events go first, then the oldest alarms, counted.
 
+    The same beyond `MAX_WAITING_BYTES` where it becomes a file.
     Owned by the publisher's thread; `events` may be called from any.
 
     Attributes:
@@ -97,9 +99,12 @@ class Overflow:
         if not self._waiting:
             self.is_stored()
             return
-        lines = [json.dumps([wall_ns, event.fields()]) for event, wall_ns in self._waiting]
+        lines = self._lines()
+        if surplus := len(self._waiting) - len(lines):
+            self.lost += surplus
+            _log.error("%s: %d events will be missing in the journal: no room for them", self._file, surplus)
         try:
-            write_durably(self._file, "\n".join(lines).encode())
+            write_durably(self._file, b"\n".join(lines))
         except OSError as error:
             self.lost += len(lines)
             _log.error("%s: %d events will be missing in the journal: %s", self._file, len(lines), error)
@@ -108,6 +113,14 @@ class Overflow:
         """The journal has taken everything: the last life's file is of no use any more, nor of harm where it stays."""
         with contextlib.suppress(OSError):
             self._file.unlink(missing_ok=True)
+
+    def _lines(self) -> list[bytes]:
+        """What waits, as the next life reads it: of more than that takes, alarms and the newest first."""
+        lines = [json.dumps([wall_ns, event.fields()]).encode() for event, wall_ns in self._waiting]
+        dearest = sorted(range(len(lines)), key=lambda at: (is_status(self._waiting[at][0].topic), -at))
+        sizes = accumulate(len(lines[at]) + 1 for at in dearest)
+        kept = [at for at, size in zip(dearest, sizes, strict=True) if size <= MAX_WAITING_BYTES]
+        return [lines[at] for at in sorted(kept)]
 
     def _forget(self, surplus: int) -> None:
         self.lost += surplus

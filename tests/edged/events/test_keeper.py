@@ -118,6 +118,21 @@ def test_memory_is_bounded_and_alarms_stay_longest(keep, disk, clock, monkeypatc
     assert keeper.facts()["lost_from_journal"] == 22
 
 
+def test_what_is_left_for_the_next_life_is_never_more_than_that_reads(keep, disk, clock, monkeypatch, tmp_path):
+    # the file could grow beyond what is read of it: everything in it was lost then
+    first = keep()
+    disk.refuses = StateError("disk full")
+    store(first, clock, [onset(0), status(0), onset(1), status(1), onset(2)])
+    line = len(json.dumps([clock.wall_ns(), first.waiting()[0].fields()])) + 20
+    monkeypatch.setattr(overflow, "MAX_WAITING_BYTES", 4 * line)
+    first.close()
+    assert (tmp_path / overflow.WAITING_NAME).stat().st_size <= 4 * line
+    assert first.facts()["lost_from_journal"] == 1
+    disk.refuses = None
+    keep()
+    assert seqs(read_journal(tmp_path)) == [1, 3, 4, 5]
+
+
 def test_trying_again_waits_a_little_and_then_goes_on_in_order(keep, disk, clock, tmp_path):
     keeper = keep()
     disk.refuses = StateError("disk full")
