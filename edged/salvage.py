@@ -1,7 +1,7 @@
 """A damaged state database: moved aside, and everything of it that can be read put into a new one.
 
     <state>/edged.db                               the database
-    <state>/edged.db.damaged-20260131T130000Z      what it was, with its -wal beside it
+    <state>/edged.db.damaged-20260131T130000Z-1    what it was, with its -wal beside it; the last number rises
     <state>/edged.db.salvaged                      complete, and about to take its place
 
 Done by the daemon when it starts, before anybody has the database open. References are checked by their own sum; where
@@ -14,6 +14,7 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
+import re
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
@@ -73,10 +74,12 @@ def salvage_if_damaged(state_dir: Path, now_ns: int) -> Salvage | None:
     """
     path, ready = state_dir / DATABASE_NAME, state_dir / f"{DATABASE_NAME}.salvaged"
     stamp = f"{datetime.fromtimestamp(now_ns // NS_PER_S, tz=timezone.utc):%Y%m%dT%H%M%SZ}"
-    moved_to = _free_name(path.with_name(f"{DATABASE_NAME}.damaged-{stamp}"))
+    number = 1 + max(map(_number, damaged_files(state_dir)), default=0)
+    moved_to = path.with_name(f"{DATABASE_NAME}.damaged-{stamp}-{number}")
     try:
         if ready.exists():  # a salvage was killed while it put the new one in place
             _put_in_place(path, ready, moved_to)
+            _forget_old(state_dir)
             return Salvage(moved_to, lost=["an interrupted salvage was completed: see its log"])
         if not path.exists() or _is_sound(path):
             return None
@@ -89,10 +92,16 @@ def salvage_if_damaged(state_dir: Path, now_ns: int) -> Salvage | None:
     return found
 
 
-def _free_name(path: Path) -> Path:
-    """That name, or one that nobody has."""
-    taken = (path.with_name(f"{path.name}-{number}") for number in range(1, 1000))
-    return next((name for name in (path, *taken) if not name.exists()), path)
+def damaged_files(state_dir: Path) -> list[Path]:
+    """What was moved aside, the latest last, whatever the clock said when."""
+    found = [p for p in state_dir.glob(f"{DATABASE_NAME}.damaged-*") if not p.name.endswith(_COMPANIONS)]
+    return sorted(found, key=lambda path: (_number(path), path.name))
+
+
+def _number(path: Path) -> int:
+    """How many were moved aside up to that one; 0 for those of before they were counted."""
+    digits = re.search(r"Z-(\d{1,9})$", path.name)
+    return int(digits[1]) if digits else 0
 
 
 def _is_sound(path: Path) -> bool:
@@ -260,7 +269,6 @@ def _put_in_place(path: Path, ready: Path, moved_to: Path) -> None:
 
 def _forget_old(state_dir: Path) -> None:
     """Keep the latest damaged files only: the disk of a device is small."""
-    names = sorted(p for p in state_dir.glob(f"{DATABASE_NAME}.damaged-*") if not p.name.endswith(_COMPANIONS))
-    for path in names[:-KEPT_DAMAGED]:
+    for path in damaged_files(state_dir)[:-KEPT_DAMAGED]:
         for doomed in (path, *(Path(f"{path}{companion}") for companion in _COMPANIONS)):
             doomed.unlink(missing_ok=True)

@@ -19,6 +19,7 @@ from edged.control.client import ControlClient
 from edged.doctor.finding import Finding, note, ok, wrong
 from edged.errors import AcceleratorError, EdgedError
 from edged.references.store import BankStore
+from edged.salvage import damaged_files
 from edged.security.allowlist import read_allow_list
 from edged.security.keys import read_pair
 from edged.state import DATABASE_NAME
@@ -61,11 +62,9 @@ def database(config: Config) -> list[Finding]:
     if answer != "ok":
         fix = "restart the daemon: it moves the file aside and keeps all that can be read"
         return [wrong("database", f"{path}: {answer}", fix)]
-    damaged = sorted(old.name for old in path.parent.glob(f"{DATABASE_NAME}.damaged-*") if "-wal" not in old.name)
-    if damaged:
-        return [
-            note("database", f"whole; an earlier one was damaged: {damaged[-1]}", "look at the disk; remove it then")
-        ]
+    if damaged := damaged_files(path.parent):
+        text = f"whole; an earlier one was damaged: {damaged[-1].name}"
+        return [note("database", text, "look at the disk; remove it then")]
     return [ok("database", "whole")]
 
 

@@ -12,7 +12,7 @@ from edged.clock import NS_PER_S
 from edged.errors import DamagedError, StateError
 from edged.events.journal import Journal, read_journal
 from edged.references.store import BankStore
-from edged.salvage import KEPT_DAMAGED, salvage_if_damaged
+from edged.salvage import KEPT_DAMAGED, damaged_files, salvage_if_damaged
 from edged.state import DATABASE_NAME
 from tests.fakes.events import onset
 
@@ -82,7 +82,7 @@ def test_a_damaged_index_costs_nothing(state):
     assert found.lost == []
     assert banks(state) == {"fan": 3, "press": 3}
     assert len(read_journal(state)) == 400
-    assert (state / f"{DATABASE_NAME}.damaged-{STAMP}").exists()
+    assert (state / f"{DATABASE_NAME}.damaged-{STAMP}-1").exists()
     assert salvage_if_damaged(state, NOW_NS) is None
 
 
@@ -223,6 +223,16 @@ def test_only_the_latest_damaged_files_are_kept(state):
         overwrite(state, roots(state)["journal_by_time"])
         salvage_if_damaged(state, NOW_NS + number * NS_PER_S)
     assert len(list(state.glob("*.damaged-*"))) == KEPT_DAMAGED
+
+
+def test_the_latest_is_kept_when_the_clock_has_gone_back(state):
+    # they were told apart by the time in their names: a computer that began in 1970 removed its newest one
+    (state / f"{DATABASE_NAME}.damaged-20250101T000000Z").touch()  # of before they were numbered
+    for seconds in (10, 20, 30, -56 * 365 * 86400):
+        overwrite(state, roots(state)["journal_by_time"])
+        found = salvage_if_damaged(state, NOW_NS + seconds * NS_PER_S)
+    assert found.moved_to.exists()
+    assert [path.name.rsplit("-", 1)[1] for path in damaged_files(state)] == ["2", "3", "4"]
 
 
 def test_everybody_else_names_the_fix(state):
