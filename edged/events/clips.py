@@ -26,6 +26,7 @@ import soundfile
 
 from edged.config import ClipsSettings
 from edged.events.journal import JournalReader
+from edged.files import write_durably
 from edged.flow import SAMPLE_RATE_HZ, Float32Array
 
 CLIPS_DIR_NAME = "clips"
@@ -130,12 +131,7 @@ class ClipFolder:
             raise OSError(errno.ELOOP, f"{path.parent}: a link, and clips are never looked for through links")
         if shutil.disk_usage(path.parent).free < self._settings.keep_free_mib * _MIB + len(data):
             raise OSError(errno.ENOSPC, f"less than {self._settings.keep_free_mib} MiB would stay free")
-        unfinished = path.with_name(f".{path.name}{_UNFINISHED}")
-        try:
-            _write_durably(unfinished, data)
-            unfinished.replace(path)
-        finally:
-            unfinished.unlink(missing_ok=True)
+        write_durably(path, data)
 
     def remove_excess(self, *, reserve_bytes: int = 0) -> None:
         """Remove what is too old, then the oldest until `reserve_bytes` more would fit; and what a crash left behind.
@@ -179,11 +175,3 @@ def _encoded(samples: Float32Array, suffix: str, origin: ClipOrigin) -> bytes:
         audio.comment = json.dumps(asdict(origin))
         audio.write(quantised)
     return buffer.getvalue()
-
-
-def _write_durably(path: Path, data: bytes) -> None:
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o640)
-    with os.fdopen(descriptor, "wb") as handle:
-        handle.write(data)
-        handle.flush()
-        os.fsync(handle.fileno())
