@@ -70,7 +70,7 @@ def keys_add(
 ) -> None:
     """Let a client in: to listen (events, status, replay), or with --control to enrol, label, roll back and stop too.
 
-    A running daemon takes it at once.
+    A running daemon takes it at once. Of a client that is there already, what it may do is changed; its key stays.
 
     Examples:
 

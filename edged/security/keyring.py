@@ -36,7 +36,7 @@ _SERVER = "server"
 
 @dataclass(frozen=True)
 class Added:
-    """A client that was let in; without a secret file where it brought its own public key."""
+    """A client that was let in; without a secret file where it brought its own public key, or had one already."""
 
     client: Client
     public: str
@@ -81,7 +81,7 @@ class Keyring:
         return is_new
 
     def add(self, name: str, right: Right, *, public: str | None = None, force: bool = False) -> Added:
-        """Let a client in, or change what it may do.
+        """Let a client in, or change what one may do, which keeps its key.
 
         Args:
             public: its own public key, or a file with it; None = make a pair for it.
@@ -95,16 +95,14 @@ class Keyring:
         if not re.fullmatch(NAME, name):
             raise UsageError(f"'{name[:80]}': no name for a client", fix="take letters, digits, . - and _")
         secret_file = self._clients / f"{name}{SECRET_SUFFIX}"
-        if not force and (self._places_of(name) or (public is None and secret_file.exists())):
+        places = self._places_of(name)
+        if places and public is None and not force and self._right_at(places[-1]) != right:
+            return Added(*self._placed(name, right, read_public(places[-1])), None)
+        if not force and (places or (public is None and secret_file.exists())):
             raise UsageError(f"there is a client '{name}' already", fix="take another name; --force replaces its key")
         with _reaching(self.directory):
             key = self._given_key(name, public) if public is not None else self._made_pair(secret_file)
-            path = self._place(name, right)
-            write_public(path, key)
-            for other in self._places_of(name):
-                if other != path:
-                    other.unlink()
-        return Added(Client(name, right, path), key.decode(), None if public is not None else secret_file)
+        return Added(*self._placed(name, right, key), None if public is not None else secret_file)
 
     def remove(self, name: str) -> None:
         """Shut a client out, and remove its secret key if it is still here.
@@ -159,12 +157,23 @@ class Keyring:
         write_pair(secret_file, pair)
         return pair.public
 
-    def _place(self, name: str, right: Right) -> Path:
-        folder = self.allowed / CONTROL_DIR_NAME if right == "control" else self.allowed
-        _make_folder(folder)
-        return folder / f"{name}{PUBLIC_SUFFIX}"
+    def _placed(self, name: str, right: Right, key: bytes) -> tuple[Client, str]:
+        """A client with this key and right, and no other."""
+        with _reaching(self.directory):
+            folder = self.allowed / CONTROL_DIR_NAME if right == "control" else self.allowed
+            _make_folder(folder)
+            path = folder / f"{name}{PUBLIC_SUFFIX}"
+            write_public(path, key)
+            for other in self._places_of(name):
+                if other != path:
+                    other.unlink()
+        return Client(name, right, path), key.decode()
+
+    def _right_at(self, place: Path) -> Right:
+        return "control" if place.parent == self.allowed / CONTROL_DIR_NAME else "listen"
 
     def _places_of(self, name: str) -> list[Path]:
+        """Where its key lies; the place that counts is the last."""
         folders = (self.allowed, self.allowed / CONTROL_DIR_NAME)
         with _reaching(self.directory):
             return [path for folder in folders if (path := folder / f"{name}{PUBLIC_SUFFIX}").exists()]

@@ -56,10 +56,31 @@ def test_a_client_that_brings_its_own_key_has_no_secret_here(keyring, tmp_path):
 def test_a_client_never_loses_its_key_by_a_slip(keyring):
     first = keyring.add("panel", "listen")
     with pytest.raises(UsageError, match="--force"):
-        keyring.add("panel", "control")
+        keyring.add("panel", "listen")
+    with pytest.raises(UsageError, match="--force"):
+        keyring.add("panel", "control", public=new_pair().public.decode())
     second = keyring.add("panel", "control", force=True)
     assert second.public != first.public
     assert [(c.name, c.right) for c, _ in keyring.clients()] == [("panel", "control")]
+
+
+def test_what_a_client_may_do_is_changed_without_another_key(keyring):
+    # it took --force, which replaced the key: the client was shut out until it had the new one
+    first = keyring.add("panel", "listen")
+    secret = first.secret_file.read_bytes()
+    for right in ("control", "listen"):
+        changed = keyring.add("panel", right)
+        assert (changed.client.right, changed.public, changed.secret_file) == (right, first.public, None)
+        assert [(c.right, c.path, key) for c, key in keyring.clients()] == [(right, changed.client.path, first.public)]
+    assert first.secret_file.read_bytes() == secret
+
+
+def test_a_change_that_was_killed_can_be_made_again(keyring):
+    first = keyring.add("panel", "listen")
+    path = keyring.add("panel", "control").client.path
+    first.client.path.write_bytes(path.read_bytes())  # in both places: it may control
+    assert keyring.add("panel", "listen").client.path == first.client.path
+    assert not path.exists()
 
 
 @pytest.mark.parametrize("name", ["", "../up", "a/b", ".hidden", "a b", "x" * 65, "a\n"])
