@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.faults.fuzz import __main__ as command
 from tests.faults.fuzz.__main__ import TARGETS, make, mutated, past_findings
 
 
@@ -32,3 +33,13 @@ def test_mutated_examples(target, seed):
 @given(data=st.binary(max_size=300))
 def test_any_bytes(target, data):
     target(data)
+
+
+def test_what_a_target_cannot_import_is_not_taken_for_a_missing_atheris(monkeypatch):
+    def without_a_module(*_):
+        raise ImportError("not_there")
+
+    monkeypatch.setattr(command.importlib.util, "find_spec", lambda _: True)
+    monkeypatch.setattr(command, "_guided", without_a_module)
+    with pytest.raises(ImportError, match="not_there"):
+        command.main(["config", "--seconds", "1"])

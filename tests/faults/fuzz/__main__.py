@@ -7,8 +7,8 @@ A finding ends it with a traceback and leaves the input; put it into `findings/T
 from __future__ import annotations
 
 import argparse
-import contextlib
 import importlib
+import importlib.util
 import os
 import random
 import sys
@@ -61,11 +61,9 @@ def main(arguments=None):
     parser.add_argument("--seconds", type=int, default=60)
     parser.add_argument("--seed", type=int, default=1)
     chosen = parser.parse_args(arguments)
-    with tempfile.TemporaryDirectory() as directory, contextlib.suppress(ImportError):
-        _guided(chosen, Path(directory))
-        return 0
+    fuzz = _guided if importlib.util.find_spec("atheris") else _unguided
     with tempfile.TemporaryDirectory() as directory:
-        _unguided(chosen, Path(directory))
+        fuzz(chosen, Path(directory))
     return 0
 
 
