@@ -176,7 +176,7 @@ def _repeated_share(samples: Float32Array, mean: np.float32) -> float:
     pieces = _pieces(samples, REPEAT_SAMPLES)
     peaks = np.abs(pieces - mean).argmax(axis=1) + np.arange(len(pieces)) * pieces.shape[1]
     values = samples[peaks]
-    is_telling = (np.abs(values - mean) > REPEAT_LEVEL) & (np.abs(values) < FULL_SCALE)
+    is_telling = (np.abs(values - mean) > REPEAT_LEVEL) & (np.abs(values) < FULL_SCALE) & ~_is_dead(pieces)
     repeated = np.zeros(len(pieces), np.bool_)
     n_checks = 0
     for lag in range(1, min(REPEAT_LOOK_BACK, len(pieces) - 1) + 1):

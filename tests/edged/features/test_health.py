@@ -105,6 +105,13 @@ def test_checks_against_the_enrolled_level_can_be_switched_off():
     assert input_verdict(input_facts(SICK["hiss"]), ENROLLED, off).is_ok
 
 
+def test_digital_silence_is_dead_and_not_repeated():
+    """A word with an offset between two pauses of zeros was torn: the zeros lay off the mean, and were all alike."""
+    facts = input_facts(np.concatenate([np.zeros(8000, np.float32), noise(0.05) + 0.01, np.zeros(8000, np.float32)]))
+    assert facts.dead_share > 0.0
+    assert facts.repeated_share == 0.0
+
+
 def test_facts_are_what_a_slow_count_gives():
     sound = torn(1.7, 0.03)
     sound[1000:1100] = 1.0
