@@ -6,7 +6,6 @@ fast somebody moves things about meanwhile.
 
 from __future__ import annotations
 
-import contextlib
 import errno
 import os
 import stat
@@ -52,7 +51,7 @@ def each_recording(directories: Sequence[Path], text: str, take: Take) -> int:
     """Give the file, or every recording below the directory, that a peer named; how many there were.
 
     Raises:
-        UsageError: as :func:`opened_below`; there are none, or too many.
+        UsageError: as :func:`opened_below`; there are none, too many, or one that cannot be read.
     """
     with opened_below(directories, text) as descriptor:
         if stat.S_ISREG(os.fstat(descriptor).st_mode):
@@ -97,17 +96,41 @@ def _recordings(directory: int, entries_left: list[int], depth_left: int) -> Ite
     if entries_left[0] < 0:
         raise UsageError(f"more than {MAX_ENTRIES} entries", fix="name the folder of the clips")
     for name in names:
-        with contextlib.suppress(OSError), _inner(directory, name) as (inner, mode):
+        with _inner(directory, name, depth_left) as (inner, mode):
             if stat.S_ISDIR(mode) and depth_left > 0:
                 yield from _recordings(inner, entries_left, depth_left - 1)
-            elif stat.S_ISREG(mode) and PurePosixPath(name).suffix.lower() in AUDIO_SUFFIXES:
+            elif _is_recording(name, mode):
                 yield name, inner
 
 
 @contextmanager
-def _inner(directory: int, name: str) -> Iterator[tuple[int, int]]:
-    descriptor = os.open(name, _STEP, dir_fd=directory)
+def _inner(directory: int, name: str, depth_left: int) -> Iterator[tuple[int, int]]:
+    """Descriptor and mode of an entry; a mode of 0 is none that is looked into: a link, or gone meanwhile.
+
+    Raises:
+        UsageError: it is a recording or a directory, and cannot be read: the rest would be taken for all there is.
+    """
+    try:
+        descriptor = os.open(name, _STEP, dir_fd=directory)
+    except OSError as error:
+        if _is_wanted(directory, name, depth_left):
+            reason = error.strerror or "cannot be opened"
+            raise UsageError(f"{printable_name(name)}: {reason}", fix="check its owner and permissions") from error
+        yield -1, 0
+        return
     try:
         yield descriptor, os.fstat(descriptor).st_mode
     finally:
         os.close(descriptor)
+
+
+def _is_wanted(directory: int, name: str, depth_left: int) -> bool:
+    try:
+        mode = os.stat(name, dir_fd=directory, follow_symlinks=False).st_mode
+    except OSError:
+        return False
+    return _is_recording(name, mode) or (stat.S_ISDIR(mode) and depth_left > 0)
+
+
+def _is_recording(name: str, mode: int) -> bool:
+    return stat.S_ISREG(mode) and PurePosixPath(name).suffix.lower() in AUDIO_SUFFIXES

@@ -83,6 +83,25 @@ def test_directories_are_searched_to_a_bounded_depth(place):
     assert "far.wav" not in taken(place, place)
 
 
+@pytest.mark.parametrize("name", ["b.wav", "inner", "other.txt"])
+def test_what_cannot_be_read_is_named_and_not_passed_over(place, monkeypatch, name):
+    # clips that the daemon may not read were left out without a word, and the others enrolled
+    (place / "inner" / "other.txt").write_text("no recording")
+    real = os.open
+
+    def refuse(path, *args, **options):
+        if path == name:
+            raise PermissionError(13, "Permission denied", path)
+        return real(path, *args, **options)
+
+    monkeypatch.setattr(os, "open", refuse)
+    if name == "other.txt":
+        assert taken(place, place) == {"a.wav": b"a", "b.wav": b"b"}
+        return
+    with pytest.raises(UsageError, match=f"{name}: Permission denied"):
+        taken(place, place)
+
+
 def test_an_absent_file_and_an_empty_directory_are_named(place):
     with pytest.raises(UsageError, match="no such file"):
         taken(place, place / "absent.wav")
