@@ -122,9 +122,9 @@ class MicrophoneSource:
             raise DeviceError(f"microphone '{device.stable_name}' refuses: {error}", fix="see edged devices") from error
         return stream
 
-    def _callback(self, data: Any, n_frames: int, _time: Any, status: Any) -> None:
-        now_s = time.monotonic()
-        n_frames = max(0, n_frames)
+    def _callback(self, data: Any, _n_frames: int, _time: Any, status: Any) -> None:
+        now_s, samples = time.monotonic(), bytes(data)
+        n_frames = len(samples) // (4 * self.format.channels)  # what came, whatever the sound system says of it
         if status.input_overflow:
             elapsed_frames = round((now_s - self._last_callback_s) * self.format.rate_hz) - n_frames
             self._lost_frames += max(1, elapsed_frames if self._last_callback_s else 0)
@@ -132,7 +132,7 @@ class MicrophoneSource:
         if self._handover.qsize() >= _HANDOVER_BLOCKS:
             self._lost_frames += n_frames
             return
-        self._handover.put((bytes(data), self._lost_frames))
+        self._handover.put((samples, self._lost_frames))
         self._lost_frames = 0
 
     def blocks(self) -> Iterator[DeviceBlock]:

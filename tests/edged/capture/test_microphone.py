@@ -66,6 +66,22 @@ def test_what_is_delivered_counts_and_not_what_the_sound_system_says_of_it(bindi
     assert second.lost_before >= 1
 
 
+@pytest.mark.parametrize("n_frames", [0, -1, 3, 2**31])
+def test_what_is_lost_is_counted_by_what_came(binding, monkeypatch, n_frames):
+    # a full hand-over and an overrun believed the number beside the data: billions of samples were declared lost
+    source, quiet = open_microphone(binding), SimpleNamespace(input_overflow=False)
+    for _ in range(microphone._HANDOVER_BLOCKS):
+        binding.stream.deliver(1, 0.0)
+    binding.stream.callback(np.zeros(10, np.float32).data, n_frames, None, quiet)
+    taken = list(islice(source.blocks(), microphone._HANDOVER_BLOCKS))
+    now_s = source._last_callback_s + 1000 / source.format.rate_hz
+    monkeypatch.setattr(microphone.time, "monotonic", lambda: now_s)
+    data = np.zeros(100, np.float32).data
+    binding.stream.callback(data, n_frames, None, SimpleNamespace(input_overflow=True))
+    assert sum(block.lost_before for block in taken) == 0
+    assert next(source.blocks()).lost_before == 10 + 1000 - 100
+
+
 @pytest.mark.parametrize("n_bytes", [1, 5, 4 * 3])
 def test_half_a_frame_is_an_error_because_channels_would_change_places(binding, n_bytes):
     source = MicrophoneSource(SourceSpec("microphone", "USB", channels=2), binding)
