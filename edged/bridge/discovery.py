@@ -1,7 +1,8 @@
 """What Home Assistant is told, so that a device and its streams appear there by themselves.
 
 A binary sensor for each stream's anomaly, a sensor for its score, an event for each of its words; all are available
-while bridge and daemon are. The messages are retained: whoever starts later finds them.
+while bridge and daemon are. The messages are retained: whoever starts later finds them. The broker gives them to the
+bridge too, which so knows what was described once and is there no more: an empty message removes it.
 """
 
 from __future__ import annotations
@@ -47,6 +48,11 @@ class Discovery:
             },
             "origin": {"name": "edged", "sw_version": version},
         }
+
+    @property
+    def every_topic(self) -> str:
+        """What to subscribe to for all that was ever described of this device."""
+        return f"{self._prefix}/+/{self._node}/+/config"
 
     def messages(self, streams: Mapping[str, Sequence[str]], words: Mapping[str, Sequence[str]]) -> list[Message]:
         """All of them.

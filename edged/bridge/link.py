@@ -20,6 +20,7 @@ try:
     from paho.mqtt.packettypes import PacketTypes
     from paho.mqtt.properties import Properties
     from paho.mqtt.reasoncodes import ReasonCode
+    from paho.mqtt.subscribeoptions import SubscribeOptions
 except ImportError as error:
     raise UsageError("the MQTT bridge needs paho-mqtt", fix="pip install 'edged[mqtt]'") from error
 
@@ -30,6 +31,7 @@ KEEPALIVE_S = 30
 SESSION_EXPIRY_S = 7 * 86400
 _INFLIGHT = 10
 """Messages that wait for their acknowledgement at once; brokers take 20 or more."""
+_MOST_FOUND = 10_000
 
 
 class LinkError(EdgedError):
@@ -58,12 +60,14 @@ class Link:
     ) -> None:
         self._address = f"{settings.host}:{settings.port}"
         self._acknowledged: list[int] = []
+        self._found: set[str] = set()
         self._is_connected = False
         self._failure = ""
         self._largest_bytes: int | None = None
         self.too_large = 0
         self._client = client = mqtt.Client(CallbackAPIVersion.VERSION2, client_id, protocol=mqtt.MQTTv5)
         client.on_connect, client.on_disconnect, client.on_publish = self._connected, self._ended, self._published
+        client.on_message = self._received
         client.max_inflight_messages_set(_INFLIGHT)
         client.connect_timeout = CONNECT_WITHIN_S
         if tls is not None:
@@ -87,6 +91,21 @@ class Link:
         if info.rc != mqtt.MQTT_ERR_SUCCESS:
             raise self._lost(mqtt.error_string(info.rc))
         return int(info.mid) if message.qos else None
+
+    def find(self, topics: str) -> None:
+        """Ask what the broker keeps under such topics, for `take_found`; one that refuses to tell, tells nothing.
+
+        Raises:
+            LinkError: the connection is lost.
+        """
+        result, _ = self._client.subscribe(topics, options=SubscribeOptions(qos=1, noLocal=True))
+        if result != mqtt.MQTT_ERR_SUCCESS:
+            raise self._lost(mqtt.error_string(result))
+
+    def take_found(self) -> set[str]:
+        """Topics under which the broker keeps something, since the last time."""
+        taken, self._found = self._found, set()
+        return taken
 
     def turn(self, wait_s: float) -> None:
         """Send and receive what there is, waiting at most so long for something.
@@ -135,6 +154,10 @@ class Link:
 
     def _ended(self, _client: Any, _data: Any, _flags: Any, reason: Any, _properties: Any) -> None:
         self._failure = self._failure or f"ended the connection: {reason}"
+
+    def _received(self, _client: Any, _data: Any, message: Any) -> None:
+        if message.payload and len(self._found) < _MOST_FOUND:
+            self._found.add(message.topic)
 
     def _published(self, _client: Any, _data: Any, message_id: int, reason: Any, _properties: Any) -> None:
         if reason.is_failure:  # an alarm that the broker does not take is not delivered

@@ -78,6 +78,8 @@ class MqttBridge:
         self._tls = tls_context(settings)
         self._topics = Topics(settings.topic_prefix, device_name(settings.device))
         self._translator = Translator(self._topics, settings.scores_every_s)
+        prefix, every_s = settings.discovery_prefix, settings.scores_every_s
+        self.discovery = None if prefix is None else Discovery(prefix, self._topics, every_s, __version__)
         self._cursor = CursorFile(_writable(config.state_path) / CURSOR_NAME)
         self._position = self._cursor.load()
         self._saved_s = 0.0
@@ -157,17 +159,18 @@ class MqttBridge:
         except EdgedError:
             return None
 
-    def described(self) -> list[Message]:
-        """What Home Assistant should know now."""
+    def described(self) -> tuple[list[Message], bool]:
+        """What Home Assistant should know now, and whether that is all: not while the daemon does not answer."""
         streams = {
             name: [monitor for monitor in ("anomaly", "keyword") if getattr(stream.monitors, monitor) is not None]
             for name, stream in self._config.streams.items()
         }
         self._translator.know(set(streams))
-        if self._settings.discovery_prefix is None:
-            return []
-        discovery = Discovery(self._settings.discovery_prefix, self._topics, self._settings.scores_every_s, __version__)
-        return discovery.messages(streams, self._words([s for s, monitors in streams.items() if "keyword" in monitors]))
+        if self.discovery is None:
+            return [], True
+        listening = [stream for stream, monitors in streams.items() if "keyword" in monitors]
+        words = self._words(listening)
+        return self.discovery.messages(streams, words), len(words) == len(listening)
 
     def _words(self, streams: list[str]) -> dict[str, list[str]]:
         """What is enrolled; a daemon that does not answer is not asked for every stream, as alarms wait meanwhile."""
@@ -204,6 +207,8 @@ class _Connection:
         self._window = Window()
         self._liveness = Liveness(bridge.topics.daemon, time.monotonic())
         self._told: dict[str, bytes] = {}
+        self._described: set[str] = set()
+        self._to_describe: set[str] | None = None  # None = not all of it is known
         self._look_at_s = 0.0
 
     def serve(self) -> None:
@@ -213,6 +218,8 @@ class _Connection:
             LinkError: the broker is lost.
         """
         self._send([Message(self._bridge.topics.bridge, ONLINE, retain=True)])
+        if self._bridge.discovery is not None:
+            self._link.find(self._bridge.discovery.every_topic)
         while not self._bridge.is_stopping:
             self._look()
             if self._window.is_full:
@@ -258,17 +265,30 @@ class _Connection:
         """Now and then: is the daemon heard, what streams and words are there, was anything missed?"""
         now_s = time.monotonic()
         self._send(self._liveness.tick(now_s))
+        self._remove_descriptions()
         if now_s < self._look_at_s:
             return
         self._look_at_s = now_s + _LOOK_EVERY_S
-        for message in self._bridge.described():
+        described, is_all = self._bridge.described()
+        for message in described:
             if self._told.get(message.topic) != message.payload:
                 self._told[message.topic] = message.payload
                 self._send([message])
+        self._to_describe = {message.topic for message in described} if is_all else None
         missed = self._subscriber.missed
         if missed > self._bridge.missed:
             _log.error("%d events had left the journal before the broker could have them", missed)
             self._bridge.missed = missed
+
+    def _remove_descriptions(self) -> None:
+        """Of words and streams that are not there any more, whenever and by whatever run they were described."""
+        self._described |= self._link.take_found() | self._told.keys()
+        if self._to_describe is None:
+            return
+        for topic in sorted(self._described - self._to_describe):
+            self._described.discard(topic)
+            self._told.pop(topic, None)
+            self._send([Message(topic, b"", retain=True)])
 
     def _say_goodbye(self) -> None:
         """A last word instead of the will, once what is on its way has arrived."""

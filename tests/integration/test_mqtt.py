@@ -153,6 +153,23 @@ def test_events_states_and_home_assistants_description_arrive(tmp_path):
     # the bridge said goodbye before the broker ended
 
 
+def test_what_a_later_run_does_not_find_any_more_is_removed_from_home_assistant(tmp_path):
+    # words that were removed, and streams of an earlier configuration, stayed there for ever
+    broker = Broker(tmp_path)
+    config = configuration(tmp_path, broker.port)
+
+    def topic(word):
+        return f"homeassistant/event/edged_hall/a_keyword_{word}/config"
+
+    with broker.running(), Ear(broker.port, "homeassistant/#") as ear:
+        with daemon(config, words=("stop", "go")), bridging(config):
+            ear.wait_for(lambda _heard: ear.last(topic("stop")) and ear.last(topic("go")))
+        with daemon(config, words=("go",)), bridging(config):
+            ear.wait_for(lambda _heard: ear.last(topic("stop")) == b"")
+        assert ear.last(topic("go"))
+        assert ear.last("homeassistant/binary_sensor/edged_hall/a_anomaly/config")
+
+
 def test_three_days_without_broker_lose_no_alarm_and_bring_no_flood(tmp_path):
     """An alarm every 5 minutes and a score every 30 s for 72 h on the daemon's clock, the broker away all the while."""
     broker = Broker(tmp_path)

@@ -1,6 +1,7 @@
 """The bridge's own books, without a broker."""
 
 import logging
+from types import SimpleNamespace
 
 import pytest
 
@@ -58,6 +59,50 @@ def test_a_disk_that_refuses_the_cursor_ends_no_bridge(bridge, tmp_path, caplog)
 def test_a_daemon_that_does_not_answer_is_asked_once_not_for_every_stream(bridge, monkeypatch):
     asked = []
     monkeypatch.setattr(bridge, "ask", lambda *question: asked.append(question))
-    kinds = [message.topic.split("/")[1] for message in bridge.described()]
+    described, is_all = bridge.described()
     assert len(asked) == 1
-    assert kinds == []
+    assert (described, is_all) == ([], False)
+
+
+class KeepingLink:
+    """A broker that keeps what is retained, and tells it to who asks."""
+
+    def __init__(self, *found):
+        self.kept, self._found = dict.fromkeys(found, b"{}"), set(found)
+
+    def publish(self, message):
+        if message.payload:
+            self.kept[message.topic] = message.payload
+        else:
+            self.kept.pop(message.topic)
+        return 1
+
+    def take_found(self):
+        found, self._found = self._found, set()
+        return found
+
+
+def test_words_and_streams_that_are_gone_are_removed_from_home_assistant(bridge, monkeypatch):
+    # they stayed there for ever
+    words = {"stop": 3, "go": 3}
+    monkeypatch.setattr(bridge, "ask", lambda *_: {"monitors": {"keyword": {"labels": words}}} if words else None)
+    old = "homeassistant/event/edged_hall/old_keyword_stop/config"  # of a stream of an earlier configuration
+    link = KeepingLink(old)
+    connection = _Connection(bridge, link, SimpleNamespace(missed=0))
+
+    def looked():
+        connection._look_at_s = 0.0
+        for _ in range(2):
+            connection._look()
+        return set(link.kept)
+
+    described = {
+        f"homeassistant/event/edged_hall/{stream}_keyword_{word}/config" for stream in "abc" for word in ("stop", "go")
+    }
+    assert looked() == described
+    words = {}  # a daemon that does not answer has not lost its words
+    assert looked() == described
+    words = {"go": 3}
+    assert looked() == {topic for topic in described if "stop" not in topic}
+    words = {"go": 3, "stop": 3}
+    assert looked() == described
