@@ -31,6 +31,7 @@ from edged.settings.monitors import (
     ThresholdMethod,
 )
 from edged.settings.mqtt import MqttSettings
+from edged.settings.service import ServiceSettings
 
 __all__ = [
     "AnomalySettings",
@@ -50,6 +51,7 @@ __all__ = [
     "Scoring",
     "ScoringName",
     "SecuritySettings",
+    "ServiceSettings",
     "Settings",
     "StreamSettings",
     "ThresholdMethod",
@@ -89,6 +91,7 @@ class Config(Settings):
     security: SecuritySettings = SecuritySettings()
     metrics: MetricsSettings = MetricsSettings()
     mqtt: MqttSettings = MqttSettings()
+    service: ServiceSettings = ServiceSettings()
 
     @property
     def state_path(self) -> Path:

@@ -66,6 +66,12 @@ class Salvage:
         return f"damaged, moved to {self.moved_to.name}; read from it: {rows or 'nothing'}; {lost}"
 
 
+def is_damaged(state_dir: Path) -> bool:
+    """Whether the state database has to be salvaged; it may be in use."""
+    path = state_dir / DATABASE_NAME
+    return path.exists() and not _is_sound(path)
+
+
 def salvage_if_damaged(state_dir: Path, now_ns: int) -> Salvage | None:
     """Look at a state directory that nobody uses; None: it is sound, or there is no database yet.
 

@@ -3,122 +3,75 @@
 from __future__ import annotations
 
 import logging
-import os
-import queue
-import signal
 import threading
-import time
-import uuid
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
 from functools import partial
-from types import FrameType
-from typing import Any, Literal
-
-import zmq
+from typing import Any
 
 from edged import __version__
 from edged.assembly import Assembly
 from edged.capture.lifecycle import CaptureState
-from edged.clock import Clock, SystemClock
+from edged.clock import Clock
 from edged.config import Config
 from edged.control.server import ControlServer, Verb
 from edged.embed.bundle import Bundle
-from edged.errors import ConfigError, DamagedError, EdgedError, StateError
+from edged.errors import ConfigError, DamagedError, EdgedError
 from edged.events.publisher import Publisher
 from edged.flow import Outcome
-from edged.observe.logs import set_up_logging
 from edged.observe.metrics import Metrics
-from edged.observe.notify import READY, STOPPING, notify
 from edged.pipeline import Monitor, run_once
-from edged.references.store import BankStore
-from edged.reserve import give_up
 from edged.runtime.backends import Backends
 from edged.runtime.clips import ClipSaver
 from edged.runtime.keyword_limits import KeywordLimitKeeper
-from edged.runtime.lock import only_daemon
-from edged.runtime.messages import StatusChange, detection_event, score_event, status_event
+from edged.runtime.life import BEGIN_ANEW, DAEMON, Life, Reread
+from edged.runtime.messages import StatusChange, detection_event, score_event
+from edged.runtime.opening import changes_of, open_state
 from edged.runtime.plant import build_plant
 from edged.runtime.stream import Stream
 from edged.runtime.thresholds import ThresholdKeeper
 from edged.runtime.verbs import Verbs
 from edged.runtime.watchdog import Watchdog
 from edged.runtime.worker import Worker
-from edged.salvage import Salvage, salvage_if_damaged
+from edged.salvage import Salvage, is_damaged
 from edged.security import SocketGuard
 
 _log = logging.getLogger(__name__)
 
-STOP_WITHIN_S = 4.5
-_TICK_S = 0.2
-_POLL_S = 0.05
-_DAEMON = "edged"  # the stream name of events about the daemon itself
-
-Command = Literal["stop", "reload", "restart", "crash"]
-RESTART = -1
-"""Instead of an exit code: begin anew, in the same process."""
-MAX_RESTARTS = 3
+_LOOK_AT_DAMAGE_EVERY_S = 60.0
+_TIDY_EVERY_S = 60.0
 
 
-def run(config: Config, reread: Callable[[], Config] | None = None) -> int:
-    """Run the daemon until it is told to stop, or everything is done; the exit code.
+class Service(Life):
+    """A life that listens.
 
     Args:
-        reread: reads the configuration again, for `edged reload`.
-    """
-    set_up_logging()
-    for _ in range(1 + MAX_RESTARTS):
-        service = Service(config, reread=reread)
-        exit_code = service.run()
-        if exit_code != RESTART:
-            break
-        _log.error("beginning anew: the state database is damaged")
-    exit_code = 1 if exit_code == RESTART else exit_code
-    if service.control.is_busy:  # Python would wait for it at the end; the state is whole at any instant
-        _log.warning("an enrolment was not done: it is given up, nothing of it is kept")
-        os._exit(exit_code)
-    return exit_code
-
-
-class Service:
-    """One life of the daemon.
-
-    Args:
-        config: the validated configuration.
-        clock: replaced in tests.
-        reread: reads the configuration again; None: it cannot change.
+        on_stable: called once it has lasted `service.stable_after_s`.
+        others: as for `Life`.
     """
 
-    def __init__(self, config: Config, clock: Clock | None = None, reread: Callable[[], Config] | None = None) -> None:
+    def __init__(
+        self,
+        config: Config,
+        clock: Clock | None = None,
+        reread: Reread | None = None,
+        on_stable: Callable[[], None] = lambda: None,
+    ) -> None:
+        super().__init__(config, clock, reread)
         if not config.streams:
             raise ConfigError("no streams are configured: there is nothing to do", fix="add devices and streams")
-        self.config = config
-        self._reread = reread
-        self.boot = uuid.uuid4().hex[:12]
-        self._clock = clock or SystemClock()
-        self._started_ns = self._clock.monotonic_ns()
-        self._commands: queue.SimpleQueue[Command] = queue.SimpleQueue()
-        self._running = ExitStack()
-        self._stop_by_s: float | None = None
+        self._on_stable, self._is_stable = on_stable, False
+        self._damage_seen = ""
+        self._look_at_damage_s = self._tidy_s = 0.0
         self._salvaged: Salvage | None = None
         self._assembly = Assembly(config)
 
-    # -- one life ------------------------------------------------------------------------------------------------------
+    @property
+    def summary(self) -> str:
+        """Streams, and where their events are."""
+        return f"{len(self.streams)} streams, events at {self.config.events_endpoint}"
 
-    def run(self) -> int:
-        """Start, serve, stop."""
-        with self._signals():
-            self.start()
-            notify(READY, f"STATUS={len(self.streams)} streams, events at {self.config.events_endpoint}")
-            _log.info("ready: %d streams, events at %s", len(self.streams), self.config.events_endpoint)
-            exit_code = 1
-            try:
-                exit_code = self._serve()
-            finally:
-                if exit_code != RESTART:  # else the service manager would wait for our end
-                    notify(STOPPING)
-                self.stop()
-            return exit_code
+    # -- one life ------------------------------------------------------------------------------------------------------
 
     def start(self) -> None:
         """Everything in order; whatever fails, what was started is stopped again, in reverse.
@@ -127,8 +80,7 @@ class Service:
             EdgedError: the daemon cannot run like this; nothing is left running.
         """
         with ExitStack() as started:
-            started.enter_context(only_daemon(self.config.state_path))
-            self._open_state()
+            self._salvaged = open_state(self.config.state_path, self._clock.wall_ns())
             self._build()
             self._warm_up()
             self.guard = self._open_context(started)
@@ -155,63 +107,10 @@ class Service:
             for device in self.devices.values():
                 device.supervisor.start()
 
-            self.announce(StatusChange(_DAEMON, "daemon", "ready", f"edged {__version__}"))
-            for change in [*self._at_start, *self._of_salvage()]:
+            self.announce(StatusChange(DAEMON, "daemon", "ready", f"edged {__version__}"))
+            for change in [*self._at_start, *changes_of(self._salvaged, self.streams)]:
                 self.announce(change)
             self._running = started.pop_all()
-
-    def _open_state(self) -> None:
-        """The state database as it is to be used: whole, and openable on a full disk.
-
-        Raises:
-            StateError: it cannot be opened, or there is no room to salvage it.
-        """
-        state_dir = self.config.state_path
-        try:
-            self._salvaged = salvage_if_damaged(state_dir, self._clock.wall_ns())
-            BankStore(state_dir).close()
-        except StateError as error:
-            if not give_up(state_dir):
-                raise
-            _log.warning("%s: the reserve is used", error)
-            self._salvaged = salvage_if_damaged(state_dir, self._clock.wall_ns())
-            BankStore(state_dir).close()
-
-    def _of_salvage(self) -> list[StatusChange]:
-        """What there is to tell of a state database that was damaged."""
-        salvaged = self._salvaged
-        if salvaged is None:
-            return []
-        lost = [(name, "all") for name in self.streams] if salvaged.is_total else salvaged.lost_banks
-        banks = [StatusChange(name, "bank", "lost", f"{monitor} references: enrol again") for name, monitor in lost]
-        return [StatusChange(_DAEMON, "state", "salvaged", str(salvaged)), *banks]
-
-    def stop(self) -> None:
-        """Everything in reverse: no more sound, score what came, publish it, end. Within 5 s."""
-        self._running.close()
-        _log.info("stopped")
-
-    def _next_command(self) -> Command:
-        """The next within a tick.
-
-        Looked for again and again: a timed `SimpleQueue.get` of Python 3.11 that is woken as its time is up waits for
-        ever, and the other queues may not be used in signal handlers.
-
-        Raises:
-            queue.Empty: there is none.
-        """
-        end_s = time.monotonic() + _TICK_S
-        while True:
-            try:
-                return self._commands.get_nowait()
-            except queue.Empty:
-                if time.monotonic() >= end_s:
-                    raise
-            time.sleep(_POLL_S)
-
-    def ask_to_stop(self) -> None:
-        """From any thread or signal handler."""
-        self._commands.put("stop")
 
     # -- parts ---------------------------------------------------------------------------------------------------------
 
@@ -230,27 +129,13 @@ class Service:
         found = {m.bundle.digest: m.bundle for stream in self.streams.values() for m in stream.monitors}
         return list(found.values())
 
-    def _open_context(self, started: ExitStack) -> SocketGuard:
-        """The ZeroMQ context and who may connect to its sockets."""
-        try:
-            self.config.runtime_path.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            fix = "check owner and permissions, or set runtime_dir"
-            raise StateError(f"{self.config.runtime_path}: {error.strerror}", fix=fix) from error
-        context: zmq.Context[Any] = zmq.Context()
-        started.callback(context.destroy, linger=0)
-        guard = SocketGuard(context, self.config.security)
-        guard.start()
-        started.callback(guard.stop)
-        return guard
-
     def _make_threads(self, guard: SocketGuard) -> None:
         config = self.config
         self.metrics = Metrics(self.status)
         self.publisher = Publisher(
             guard, config.events_endpoint, config.state_path,
             settings=config.events, boot=self.boot, samples=self._samples, clock=self._clock,
-            on_damage=lambda: self._commands.put("restart"),
+            on_damage=lambda: self.ask_to_begin_anew("the state database is damaged"),
         )  # fmt: skip
         self.clips = ClipSaver(config.state_path, config.clips, self.boot, self.announce)
         self.worker = Worker(
@@ -269,7 +154,7 @@ class Service:
         self._verbs = Verbs(
             config, self.streams,
             use_bank=self.worker.use_bank, announce=self.announce, status=self.status, stop=self.ask_to_stop,
-            take_settings=self._take_settings, waiting=self.publisher.waiting,
+            restart=self._restart, take_settings=self._take_settings, waiting=self.publisher.waiting,
         )  # fmt: skip
         self.control = ControlServer(
             guard, config.control_endpoint, config.control,
@@ -277,14 +162,14 @@ class Service:
         )  # fmt: skip
 
     def _watched(self, verbs: Mapping[str, Verb]) -> dict[str, Verb]:
-        """Verbs that make the daemon begin anew where they find the state database damaged."""
+        """Verbs that make the daemon look at its state database where they find it damaged."""
 
         def watched(verb: Verb) -> Verb:
             def answer(args: dict[str, Any]) -> dict[str, Any]:
                 try:
                     return verb(args)
-                except DamagedError:
-                    self._commands.put("restart")
+                except DamagedError as error:
+                    self._damage_seen = error.message
                     raise
 
             return answer
@@ -292,12 +177,6 @@ class Service:
         return {name: watched(verb) for name, verb in verbs.items()}
 
     # -- stopping ------------------------------------------------------------------------------------------------------
-
-    def _left_s(self, reserve_s: float) -> float:
-        """What is left of the time to stop, which runs from the first time anybody asks."""
-        if self._stop_by_s is None:
-            self._stop_by_s = time.monotonic() + STOP_WITHIN_S
-        return max(0.1, self._stop_by_s - time.monotonic() - reserve_s)
 
     def _stop_devices(self) -> None:
         for device in self.devices.values():
@@ -329,31 +208,38 @@ class Service:
         if not self.thresholds.stop(self._left_s(0.8)):
             _log.warning("the scores heard lately could not be stored in time")
 
-    def _stop_control(self) -> None:
-        self.control.stop(self._left_s(0.5))
-
-    def _stop_publisher(self) -> None:
-        self.announce(StatusChange(_DAEMON, "daemon", "stopped"))
-        if not self.publisher.stop(self._left_s(0.0)):
-            _log.error("the publisher does not end")
-
     # -- serving -------------------------------------------------------------------------------------------------------
 
     def _serve(self) -> int:
-        """Act on commands until one of them ends the daemon; the exit code."""
-        watchdog = Watchdog(self.worker)
-        while True:
-            try:
-                command = self._next_command()
-            except queue.Empty:
-                watchdog.tick(time.monotonic())
-                if self.config.exit_when_done and self.worker.is_done and self.clips.is_idle:
-                    return self._exit_code()
-                continue
-            if command == "reload":
-                self._reload()
-            else:
-                return {"crash": 1, "restart": RESTART}.get(command, 0)
+        self._watchdog = Watchdog(self.worker)
+        return super()._serve()
+
+    def _tick(self, now_s: float) -> int | None:
+        self._watchdog.tick(now_s)
+        if not self._is_stable and self.uptime_s >= self.config.service.stable_after_s:
+            self._is_stable = True
+            self._on_stable()
+        if now_s >= self._tidy_s:
+            self._tidy_s = now_s + _TIDY_EVERY_S
+            self._verbs.tidy()
+        if self._damage_seen and now_s >= self._look_at_damage_s:
+            self._look_at_damage_s = now_s + _LOOK_AT_DAMAGE_EVERY_S
+            self._look_at_damage()
+        done = self.config.exit_when_done and self.worker.is_done and self.clips.is_idle
+        return self._exit_code() if done else None
+
+    def _look_at_damage(self) -> None:
+        """Begin anew if the state database is damaged: nobody who asks can make us do so where that heals nothing."""
+        seen, self._damage_seen = self._damage_seen, ""
+        if is_damaged(self.config.state_path):
+            self.ask_to_begin_anew(seen)
+        else:
+            _log.error("%s; the database itself is whole", seen)
+
+    @property
+    def after_crash(self) -> int:
+        """It begins anew, but for one that has an end: it would begin its files anew too."""
+        return 1 if self.config.exit_when_done else BEGIN_ANEW
 
     def _exit_code(self) -> int:
         failed = [d.name for d in self.devices.values() if d.supervisor.state is CaptureState.FAILED]
@@ -366,38 +252,17 @@ class Service:
         except EdgedError as error:
             _log.error("reload: %s", error)
 
-    @contextmanager
-    def _signals(self) -> Iterator[None]:
-        """Signals and dying threads become commands while this lasts."""
+    def _restart(self) -> None:
+        """Begin anew, by the configuration as it is now.
 
-        def enqueue(command: Command) -> Callable[[int, FrameType | None], None]:
-            return lambda _number, _frame: self._commands.put(command)
-
-        wanted: dict[int, Command] = {signal.SIGTERM: "stop", signal.SIGINT: "stop", signal.SIGHUP: "reload"}
-        before = {number: signal.signal(number, enqueue(command)) for number, command in wanted.items()}
-        hook_before, threading.excepthook = threading.excepthook, self._thread_died
-        try:
-            yield
-        finally:
-            threading.excepthook = hook_before
-            for number, handler in before.items():
-                signal.signal(number, handler)
-
-    def _thread_died(self, args: threading.ExceptHookArgs) -> None:
-        name = args.thread.name if args.thread else "unknown"
-        error = args.exc_value or args.exc_type()
-        _log.critical("thread %s died", name, exc_info=(args.exc_type, error, args.exc_traceback))
-        self._commands.put("crash")
+        Raises:
+            ConfigError: that cannot be used; this life goes on.
+        """
+        if self._reread:
+            self._reread()
+        self.ask_to_begin_anew()
 
     # -- what the threads call -----------------------------------------------------------------------------------------
-
-    def announce(self, change: StatusChange) -> None:
-        """Publish a status event; from any thread."""
-        wall_ns = self._clock.wall_ns()
-        try:
-            self.publisher.alarm(status_event(change, wall_ns, self.boot), wall_ns)
-        except StateError:  # the publisher has ended before its callers: only while stopping
-            _log.info("after the end: %s", change)
 
     def _take_settings(self) -> list[str]:
         """What a changed configuration says of thresholds, now; whatever else it changes needs a restart.
@@ -432,12 +297,18 @@ class Service:
     def _samples(self) -> dict[str, dict[str, dict[str, int]]]:
         return {name: stream.books for name, stream in self.streams.items()}
 
+    def _storage(self) -> dict[str, Any]:
+        failures = {keeper.NAME: keeper.failures for keeper in (self.thresholds, self.keyword_limits)}
+        salvaged = {"salvaged": str(self._salvaged)} if self._salvaged else {}
+        return self.publisher.storage() | {"history_failures": failures} | salvaged
+
     def status(self) -> dict[str, Any]:
         """What `edged status --json` shows."""
         return {
             "version": __version__,
             "boot": self.boot,
-            "uptime_s": (self._clock.monotonic_ns() - self._started_ns) / 1e9,
+            "mode": "normal",
+            "uptime_s": self.uptime_s,
             "devices": {name: device.status() for name, device in self.devices.items()},
             "streams": {
                 name: {
@@ -448,7 +319,7 @@ class Service:
                 for name, stream in self.streams.items()
             },
             "backends": self.backends.status(),
-            "storage": self.publisher.storage() | ({"salvaged": str(self._salvaged)} if self._salvaged else {}),
+            "storage": self._storage(),
             "events": {
                 **self.publisher.status(),
                 "clips_saved": self.clips.saved,

@@ -65,6 +65,8 @@ OUTSIDE = (
     "demo",
     "cli",
     "service",
+    "safe_mode",
+    "daemon",
     "runtime",
     "security",
     "ring",

@@ -28,10 +28,10 @@ def run(config: ConfigOption = None, state: StateOption = None) -> None:
     from functools import partial
 
     from edged.configfile import load_config
-    from edged.service import run as run_service
+    from edged.daemon import run as run_daemon
 
     reread = partial(load_config, config, state)
-    raise typer.Exit(run_service(reread(), reread))
+    raise typer.Exit(run_daemon(reread(), reread))
 
 
 def demo(

@@ -7,7 +7,7 @@ import sys
 import typer
 
 from edged import __version__
-from edged.cli import bridge, daemon, doctor, enrolment, explain, feedback, inspection, keys, messages, scoring
+from edged.cli import bridge, daemon, doctor, enrolment, explain, feedback, inspection, keys, messages, orders, scoring
 from edged.cli import compile as compilation
 from edged.cli.output import let_any_text_out
 from edged.errors import EdgedError
@@ -20,7 +20,9 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode="markdown",
 )
-for group in (daemon, scoring, enrolment, feedback, messages, explain, inspection, keys, compilation, bridge, doctor):
+for group in (
+    daemon, scoring, enrolment, feedback, messages, orders, explain, inspection, keys, compilation, bridge, doctor,
+):  # fmt: skip
     group.register(app)
 
 

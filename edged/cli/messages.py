@@ -82,7 +82,7 @@ def events(
 
 
 def status(as_json: JsonOption = False, config: ConfigOption = None, state: StateOption = None) -> None:
-    """Health of the running daemon: devices, streams, samples, banks."""
+    """Health of the running daemon: devices, streams, samples, banks; exit code 1 while it is in safe mode."""
     from edged.configfile import load_config
     from edged.control.client import ControlClient
 
@@ -91,14 +91,35 @@ def status(as_json: JsonOption = False, config: ConfigOption = None, state: Stat
         answer = client.call("status", {})
     if as_json:
         print_json(answer)
-        return
+    else:
+        _print_status(answer)
+    if answer.get("safe_mode"):
+        raise typer.Exit(1)
+
+
+def _print_status(answer: dict[str, Any]) -> None:
     print(f"edged {answer.get('version', '')}: up {answer.get('uptime_s', 0):.0f} s")
+    for line in _safe_mode_lines(answer.get("safe_mode")):
+        print(line)
     for section in ("devices", "streams", "backends"):
         print_table(section, *_columns_and_rows(answer.get(section, {})))
     for line in _storage_lines(answer.get("storage", {}), answer.get("events", {})):
         print(line)
     if refused := {what: n for what, n in answer.get("security", {}).get("refused", {}).items() if n}:
         print("refused: " + ", ".join(f"{what.replace('_', ' ')} {n}" for what, n in refused.items()))
+
+
+def _safe_mode_lines(facts: dict[str, Any] | None) -> list[str]:
+    """Why nothing is listened to; nothing where all is well.
+
+    >>> _safe_mode_lines({"reason": "it crashed", "last_error": "no room", "fix": "make room", "tries_again_in_s": 90})
+    ['SAFE MODE: nothing is listened to: it crashed', '  last error: no room', '  make room', '  tries again in 90 s']
+    """
+    if not facts:
+        return []
+    lines = [f"SAFE MODE: nothing is listened to: {facts['reason']}", f"  last error: {facts['last_error']}"]
+    again_s = facts["tries_again_in_s"]
+    return [*lines, f"  {facts['fix']}", *([f"  tries again in {again_s:.0f} s"] if again_s is not None else [])]
 
 
 def _storage_lines(storage: dict[str, Any], counts: dict[str, Any]) -> list[str]:

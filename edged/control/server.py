@@ -76,6 +76,11 @@ class ControlServer:
         """Whether a job runs, be it after `stop`."""
         return self._at_work.locked()
 
+    def finish_job(self) -> None:
+        """Wait until no job runs, after `stop`."""
+        with self._at_work:
+            pass
+
     def start(self) -> None:
         """Bind and answer.
 

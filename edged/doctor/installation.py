@@ -9,6 +9,7 @@ from collections.abc import Callable
 from contextlib import closing
 from importlib import util
 from pathlib import Path
+from typing import Any
 
 from edged import __version__
 from edged.assembly import MONITOR_NAMES, Assembly, MonitorName
@@ -157,7 +158,15 @@ def daemon(config: Config) -> list[Finding]:
     if (version := status.get("version")) != __version__:  # what it says may be another than is read here
         text = f"the one that runs is edged {version}, installed is {__version__}"
         return [wrong("daemon", text, "sudo systemctl restart edged")]
-    found = [ok("daemon", f"answers, up {status['uptime_s'] / 3600:.1f} h")]
+    if safe := status.get("safe_mode"):
+        text = f"is in safe mode, nothing is listened to: {safe['reason']}; the last time: {safe['last_error']}"
+        return [wrong("daemon", text, safe["fix"])]
+    return [ok("daemon", f"answers, up {status['uptime_s'] / 3600:.1f} h"), *_troubles(status)]
+
+
+def _troubles(status: dict[str, Any]) -> list[Finding]:
+    """What a daemon that listens complains of."""
+    found = []
     for name, device in status["devices"].items():
         if device["state"] not in {"running", "ended", "starting"}:
             text = f"device {name} is {device['state']}: {device['reason']}"

@@ -25,6 +25,11 @@ def notify(*states: str) -> bool:
     return True
 
 
+def has_manager() -> bool:
+    """Whether a service manager started us, and will again."""
+    return bool(os.environ.get("NOTIFY_SOCKET"))
+
+
 def watchdog_interval_s() -> float | None:
     """How often systemd wants to hear from us at the least, if it does; half of its limit."""
     limit_us = os.environ.get("WATCHDOG_USEC", "")

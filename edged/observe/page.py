@@ -52,6 +52,7 @@ FROM_STATUS = {
     metric.name: metric
     for metric in (
         Described("edged_uptime_seconds", "gauge", (), "since the daemon started"),
+        Described("edged_safe_mode", "gauge", (), "1 while the daemon listens to nothing after a crash loop"),
         Described("edged_samples", "counter", (*_SM, "fate"), "by fate: received = scored + dropped + pending; "
                   "lost = missing + dropped"),
         Described("edged_heard_samples", "counter", _S, "came from the device, or were declared lost there"),
@@ -70,6 +71,8 @@ FROM_STATUS = {
         Described("edged_published", "counter", (), "events and scores published"),
         Described("edged_queued_events", "gauge", (), "wait to be published"),
         Described("edged_dropped_telemetry", "counter", (), "scores that found the queue or the disk full"),
+        Described("edged_history_failures", "counter", ("history",), "times that the disk refused what was heard for "
+                  "thresholds"),
         Described("edged_unjournalled", "gauge", (), "published events that wait for the journal"),
         Described("edged_lost_from_journal", "counter", (), "events that never came into the journal"),
         Described("edged_removed_from_journal", "counter", (), "events removed for age or room"),
@@ -98,6 +101,10 @@ def samples(status: Mapping[str, Any]) -> dict[str, list[Sample]]:
     found: dict[str, list[Sample]] = {
         "edged_uptime_seconds": [((), status["uptime_s"])],
         "edged_storage_ok": [((), float(status["storage"].get("state", "ok") == "ok"))],
+        "edged_safe_mode": [((), float(status.get("mode") == "safe"))],
+        "edged_history_failures": [
+            ((name,), count) for name, count in status["storage"].get("history_failures", {}).items()
+        ],
         "edged_connections": [((), security["open"])],
         "edged_refused": [((what,), count) for what, count in security["refused"].items()],
         "edged_backend_info": [((name, one["runs_on"]), 1.0) for name, one in status["backends"].items()],

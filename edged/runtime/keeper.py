@@ -37,6 +37,9 @@ class Keeper(ABC, Generic[M]):
         kind: the class of the monitors.
         between_segments: lets the worker do something between two segments.
         announce: makes a status event.
+
+    Attributes:
+        failures: how often the history could not be stored or read.
     """
 
     NAME: ClassVar[str]
@@ -66,6 +69,7 @@ class Keeper(ABC, Generic[M]):
         self._found_for: dict[str, int] = {}
         self._announced: dict[str, object] = {}
         self._is_history_failing = False
+        self.failures = 0
         self._condition = threading.Condition()
         self._is_due = True
         self._stopping = False
@@ -142,6 +146,7 @@ class Keeper(ABC, Generic[M]):
                 self._history_fails(error)
 
     def _history_fails(self, error: StateError) -> None:
+        self.failures += 1
         _log.error("%s: %s", self.LOSS, error)
         if not self._is_history_failing:
             self._announce(StatusChange(_DAEMON, "threshold", "history lost", str(error)))

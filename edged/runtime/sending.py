@@ -42,6 +42,10 @@ class Sending:
             "transfer.end": self.end,
         }
 
+    def tidy(self) -> None:
+        """Remove what was given up."""
+        self._transfers.forget_old()
+
     def begin(self, args: dict[str, Any]) -> dict[str, Any]:
         """A new transfer."""
         parsed(NoArgs, args)

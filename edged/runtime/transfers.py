@@ -72,7 +72,7 @@ class Transfers:
             StateError: it cannot be made.
         """
         with self._lock:
-            self._forget_old()
+            self.forget_old()
             if len(self._open) >= MAX_TRANSFERS:
                 raise UsageError("too many transfers are under way", fix="try again later")
             name = secrets.token_hex(16)
@@ -197,6 +197,13 @@ class Transfers:
                 del self._open[name]
                 shutil.rmtree(transfer.folder, ignore_errors=True)
 
+    def forget_old(self) -> None:
+        """Remove transfers whose client has said nothing for long."""
+        with self._lock:
+            oldest_s = self._now_s() - FORGOTTEN_AFTER_S
+            for name in [n for n, t in self._open.items() if t.touched_s < oldest_s and not t.in_use]:
+                self.end(name)
+
     def without_places(self, value: _T) -> _T:
         """What is said to the client, with files by their own names and not by where they lie here."""
         shown: Any = value
@@ -214,11 +221,6 @@ class Transfers:
             raise UsageError("transfer: no such one", fix="it may have been too slow: begin again")
         transfer.touched_s = self._now_s()
         return transfer
-
-    def _forget_old(self) -> None:
-        oldest_s = self._now_s() - FORGOTTEN_AFTER_S
-        for name in [n for n, t in self._open.items() if t.touched_s < oldest_s and not t.in_use]:
-            self.end(name)
 
     def _check_room(self, n_bytes: int) -> None:
         held = sum(sum(transfer.sizes) for transfer in self._open.values())

@@ -56,6 +56,7 @@ class Verbs:
         announce: makes a status event.
         status: the daemon's status.
         stop: asks the daemon to stop.
+        restart: asks it to begin anew; raises where the configuration forbids it.
         take_settings: reads the configuration again and takes over its thresholds; which changed.
         waiting: what was published and is not in the journal yet.
     """
@@ -69,11 +70,13 @@ class Verbs:
         announce: Announce,
         status: Callable[[], dict[str, Any]],
         stop: Callable[[], None],
+        restart: Callable[[], None] = lambda: None,
         take_settings: Callable[[], list[str]] = list,
         waiting: Callable[[], list[Journalled]] = list,
     ) -> None:
         self._config, self._streams = config, streams
-        self._use_bank, self._announce, self._status, self._stop = use_bank, announce, status, stop
+        self._use_bank, self._announce, self._status = use_bank, announce, status
+        self._stop, self._restart = stop, restart
         self._take_settings, self._waiting = take_settings, waiting
         self._sending = Sending(config)
         self._refreshing = threading.Lock()
@@ -88,6 +91,7 @@ class Verbs:
             "events.replay": self.replay,
             "references.show": self.show,
             "stop": self.stop,
+            "restart": self.restart,
             **self._sending.verbs,
         }
 
@@ -110,6 +114,20 @@ class Verbs:
         parsed(NoArgs, args)
         self._stop()
         return {}
+
+    def restart(self, args: dict[str, Any]) -> dict[str, Any]:
+        """Let the daemon begin anew, by its configuration as it is now.
+
+        Raises:
+            ConfigError: that cannot be used; nothing happens.
+        """
+        parsed(NoArgs, args)
+        self._restart()
+        return {}
+
+    def tidy(self) -> None:
+        """Remove what clients began to send and never finished; to be called now and then."""
+        self._sending.tidy()
 
     def score_tail(self, args: dict[str, Any]) -> dict[str, Any]:
         """The latest scores of a stream, oldest first."""

@@ -7,9 +7,13 @@ from edged.runtime.worker import Worker
 
 
 class Watchdog:
-    """Tells systemd that we live as long as the worker gets on, or has nothing to do."""
+    """Tells systemd that we live as long as the worker gets on, or has nothing to do.
 
-    def __init__(self, worker: Worker) -> None:
+    Args:
+        worker: None where there is none: then as long as `tick` is called.
+    """
+
+    def __init__(self, worker: Worker | None) -> None:
         self._worker = worker
         self._interval_s = watchdog_interval_s()
         self._next_s = 0.0
@@ -19,7 +23,7 @@ class Watchdog:
         """Called often."""
         if self._interval_s is None or now_s < self._next_s:
             return
-        if self._worker.steps != self._steps or not self._worker.has_work:
+        if self._worker is None or self._worker.steps != self._steps or not self._worker.has_work:
             notify(WATCHDOG)
-            self._steps = self._worker.steps
+            self._steps = self._worker.steps if self._worker else 0
             self._next_s = now_s + self._interval_s

@@ -25,7 +25,7 @@ STATUS = {
         }
     },
     "backends": {"anomaly:x": {"runs_on": "CPU", "reason": ""}},
-    "storage": {"state": "low", "reason": "disk"},
+    "storage": {"state": "low", "reason": "disk", "history_failures": {"thresholds": 3}},
     "events": {
         "last_seq": 9, "published": 8, "queued": 2, "dropped_telemetry": 6, "unjournalled": 1, "lost_from_journal": 0,
         "removed_from_journal": 4, "clips_saved": 7, "clips_lost": 1,
@@ -68,6 +68,8 @@ def test_the_daemons_status_becomes_metrics(page):
         'edged_alarms_total{kind="onset",monitor="anomaly",stream="press-3"} 1.0',
         'edged_anomaly_score{stream="press-3"} 9.0',
         "edged_dropped_telemetry_total 6.0",
+        "edged_safe_mode 0.0",
+        'edged_history_failures_total{history="thresholds"} 3.0',
         "edged_storage_ok 0.0",
         "edged_last_seq 9.0",
         'edged_refused_total{what="keys"} 7.0',
