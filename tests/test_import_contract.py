@@ -56,6 +56,7 @@ WORLD = ("threading", "multiprocessing", "subprocess", "socket", "zmq", "signal"
 """Libraries of threads, processes and sockets."""
 
 OUTSIDE = (
+    "bench",
     "capture",
     "bridge",
     "doctor",

@@ -7,6 +7,7 @@ import sys
 import typer
 
 from edged import __version__
+from edged.cli import bench as benchmark
 from edged.cli import bridge, daemon, doctor, enrolment, explain, feedback, inspection, keys, messages, orders, scoring
 from edged.cli import compile as compilation
 from edged.cli.output import let_any_text_out
@@ -21,7 +22,8 @@ app = typer.Typer(
     rich_markup_mode="markdown",
 )
 for group in (
-    daemon, scoring, enrolment, feedback, messages, orders, explain, inspection, keys, compilation, bridge, doctor,
+    daemon, scoring, enrolment, feedback, messages, orders, explain, inspection, keys, compilation, benchmark, bridge,
+    doctor,
 ):  # fmt: skip
     group.register(app)
 

@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
+from functools import partial
 from typing import Protocol
 
 from edged.assembly import Assembly
 from edged.compile.engines import EngineRecord, EngineStore, Precision
-from edged.compile.hardware import this_hardware
+from edged.compile.loading import load_engine
 from edged.compile.parity import check_quickly
 from edged.compile.reference import reference_clips
 from edged.embed.bundle import Bundle
@@ -45,10 +46,11 @@ class SwitchingEmbedder:
 
     Args:
         trusted: the CPU; serves at first, and whenever the other one fails.
+        on_fault: told why the other one failed; called by who embeds.
     """
 
-    def __init__(self, trusted: Embedder) -> None:
-        self._trusted = trusted
+    def __init__(self, trusted: Embedder, on_fault: Callable[[str], None] = lambda _: None) -> None:
+        self._trusted, self._on_fault = trusted, on_fault
         self._fast: Accelerated | None = None
         self.fault = ""
 
@@ -67,6 +69,7 @@ class SwitchingEmbedder:
                 _log.error("%s failed, the CPU goes on: %s", self._fast.provider, error)
                 self.fault = str(error)
                 self.use(None)
+                self._on_fault(self.fault)
         return self._trusted.embed(segments)
 
     def use(self, fast: Accelerated | None) -> None:
@@ -94,7 +97,10 @@ class Backends:
         self._engines = EngineStore(assembly.config.state_path)
         self._between_segments, self._announce = between_segments, announce
         self._bundles = {bundle.digest: bundle for bundle in bundles}
-        self._embedders = {digest: SwitchingEmbedder(assembly.embedder(b)) for digest, b in self._bundles.items()}
+        self._embedders = {
+            digest: SwitchingEmbedder(assembly.embedder(bundle), partial(self._tell_cpu, bundle))
+            for digest, bundle in self._bundles.items()
+        }
         self._seen: dict[str, str] = {}
         self._reasons: dict[str, str] = {}
         self._latest: dict[str, Accelerated] = {}
@@ -138,8 +144,18 @@ class Backends:
         while not self._stopping.is_set():
             for bundle in self._bundles.values():
                 if bundle.manifest.model is not None and not self._stopping.is_set():
-                    self._look(bundle)
+                    self._try(bundle)
             self._stopping.wait(LOOK_EVERY_S)
+
+    def _try(self, bundle: Bundle) -> None:
+        """Look; whatever a GPU's libraries do then, the watcher goes on, and so does the CPU."""
+        try:
+            self._look(bundle)
+        except Exception as error:
+            reason = f"{type(error).__name__}: {error}"
+            if self._reasons.get(bundle.digest) != reason:
+                _log.exception("no look could be taken at what might run %s", bundle.label)
+                self._stay_on_cpu(bundle, reason)
 
     def _look(self, bundle: Bundle) -> None:
         """Take an engine that has appeared or changed; each is tried once."""
@@ -170,13 +186,7 @@ class Backends:
 
     def _engine(self, bundle: Bundle, record: EngineRecord) -> Accelerated:
         """The engine of a record, if it is for this computer and gives what it should."""
-        difference = record.hardware.difference(this_hardware())
-        if difference:
-            raise AcceleratorError(f"the engine is for other hardware: {difference}", fix="run `edged compile`")
-        from edged.embed.tensorrt import TensorRtEmbedder  # noqa: PLC0415 - imports tensorrt
-
-        embedder = TensorRtEmbedder(bundle, self._engines.plan(bundle, record), record.precision)
-        return self._checked(bundle, embedder, record.precision)
+        return self._checked(bundle, load_engine(self._engines, bundle, record), record.precision)
 
     def _without_engine(self, bundle: Bundle, reason: str) -> None:
         """ONNX Runtime on the GPU, where it can; else the CPU, as ever."""
@@ -189,12 +199,18 @@ class Backends:
                 return
         except EdgedError as error:
             reason = f"{reason}; {error}"
+        self._stay_on_cpu(bundle, reason)
+
+    def _stay_on_cpu(self, bundle: Bundle, reason: str) -> None:
         if reason != NO_ENGINE:
             _log.warning("%s runs on the CPU: %s", bundle.label, reason)
-            self._announce(StatusChange(_DAEMON, "backend", "CPU", f"{bundle.label}: {reason}"))
+            self._tell_cpu(bundle, reason)
         self._reasons[bundle.digest] = reason
         switch = self._embedders[bundle.digest]
         self._between_segments(lambda: switch.use(None))
+
+    def _tell_cpu(self, bundle: Bundle, reason: str) -> None:
+        self._announce(StatusChange(_DAEMON, "backend", "CPU", f"{bundle.label}: {reason}"))
 
     def _checked(self, bundle: Bundle, embedder: Accelerated, precision: Precision) -> Accelerated:
         """The embedder, after it gave on a few segments what another CPU embedder gives."""
