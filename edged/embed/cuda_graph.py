@@ -39,19 +39,18 @@ class Driver:
         Raises:
             AcceleratorError: something in it cannot be captured; the stream is as before.
         """
-        stream, graph = ctypes.c_void_p(stream_handle), ctypes.c_void_p()
+        stream, graph, executable = ctypes.c_void_p(stream_handle), ctypes.c_void_p(), ctypes.c_void_p()
         _check("cuStreamBeginCapture", self._begin(stream, _THREAD_LOCAL))
         try:
-            work()
+            try:
+                work()
+            finally:
+                ended = self._end(stream, ctypes.byref(graph))
+            _check("cuStreamEndCapture", ended)
+            _check("cuGraphInstantiate", self._instantiate(ctypes.byref(executable), graph, ctypes.c_ulonglong(0)))
         finally:
-            ended = self._end(stream, ctypes.byref(graph))
-        _check("cuStreamEndCapture", ended)
-        executable = ctypes.c_void_p()
-        try:
-            made = self._instantiate(ctypes.byref(executable), graph, ctypes.c_ulonglong(0))
-        finally:
-            self._destroy(graph)
-        _check("cuGraphInstantiate", made)
+            if graph:
+                self._destroy(graph)
         return Graph(self, executable)
 
     def launch(self, executable: ctypes.c_void_p, stream_handle: int) -> None:

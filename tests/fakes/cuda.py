@@ -189,6 +189,8 @@ class Gpu:
     def _instantiate(self, reference, graph, flags):
         assert flags.value == 0
         self.calls.append(("instantiate",))
+        if "instantiate" in self.fails:
+            return 701
         return self._keep(reference, self.graphs[graph.value])
 
     def _keep(self, reference, work):

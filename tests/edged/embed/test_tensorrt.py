@@ -159,6 +159,29 @@ def test_a_driver_without_graphs_is_no_reason_to_stop(newest, bundle):
     assert gpu.counted("begin_capture") == 1  # tried once
 
 
+@pytest.mark.parametrize("failing", ["work", "instantiate", "end"])
+def test_a_capture_that_fails_leaves_no_graph_behind(newest, failing):
+    # what was captured up to the error was never released
+    gpu, _ = newest
+    from edged.embed.cuda import Device, new_stream
+    from edged.embed.cuda_graph import Driver
+
+    functions = gpu.driver()
+    if failing == "end":  # gives a graph all the same
+        functions.cuStreamEndCapture = lambda *args: gpu._end(*args) or 901
+    gpu.fails.add(failing)
+
+    def work():
+        if failing == "work":
+            raise AcceleratorError("the engine failed")
+
+    with Device():
+        stream = new_stream()
+        with pytest.raises(AcceleratorError):
+            Driver(functions).capture(stream.handle, work)
+    assert gpu.graphs == {}
+
+
 def test_release_leaves_nothing(fake, bundle):
     gpu, _ = fake
     embedder = embedder_of(bundle)
