@@ -37,6 +37,8 @@ def to_fp16(model: onnx.ModelProto) -> onnx.ModelProto:
     inner, floats = _between_weights(graph), _float_tensors(graph)
     weights = {tensor.name: tensor for tensor in graph.initializer}
     made_inside = {name for number in inner for name in graph.node[number].output}
+    used_outside = {name for number, node in enumerate(graph.node) if number not in inner for name in node.input}
+    used_outside |= {output.name for output in graph.output}
     halves: dict[str, str] = {}
     nodes: list[onnx.NodeProto] = []
     for number, node in enumerate(graph.node):
@@ -45,7 +47,7 @@ def to_fp16(model: onnx.ModelProto) -> onnx.ModelProto:
                 continue
             if name in made_inside:
                 node.input[at] = name + _HALF
-            elif name in weights:
+            elif name in weights and name not in used_outside:
                 _in_half(weights[name])
             else:
                 if name not in halves:

@@ -91,6 +91,31 @@ def test_a_weight_too_large_for_16_bits_is_bounded(case):
     del inputs
 
 
+def test_a_weight_that_a_node_in_float32_shares_stays_what_it_was():
+    # rounding it in place gave that node 16 bits: a network that no runtime takes
+    helper = onnx.helper
+    weights = np.full((4, 4), 0.1, np.float32)
+    nodes = [
+        helper.make_node("Mul", ["x", "shared"], ["scaled"]),  # before the first weights: float32
+        helper.make_node("MatMul", ["scaled", "w"], ["first"]),
+        helper.make_node("Add", ["first", "shared"], ["moved"]),
+        helper.make_node("MatMul", ["moved", "w"], ["y"]),
+    ]
+    model = helper.make_model(
+        helper.make_graph(
+            nodes, "shared", [helper.make_tensor_value_info("x", TensorProto.FLOAT, [1, 4])],
+            [helper.make_tensor_value_info("y", TensorProto.FLOAT, [1, 4])],
+            [numpy_helper.from_array(weights, "w"), numpy_helper.from_array(weights[0] / 3, "shared")],
+        ),
+        opset_imports=[helper.make_opsetid("", 17)], ir_version=8,
+    )  # fmt: skip
+    inputs = {"x": np.arange(4, dtype=np.float32)[None]}
+    for changed in (to_fp16(model), with_rounded_activations(model)):
+        np.testing.assert_allclose(run(changed, inputs), run(model, inputs), rtol=2e-3)
+    stored = {t.name: t.data_type for t in to_fp16(model).graph.initializer}
+    assert stored == {"w": TensorProto.FLOAT16, "shared": TensorProto.FLOAT}
+
+
 def test_int8_has_symmetric_pairs_as_tensorrt_wants_them(case):
     network, inputs = case
     short = to_int8(network, inputs)

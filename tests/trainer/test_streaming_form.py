@@ -82,6 +82,16 @@ def test_a_network_whose_rows_depend_on_the_segment_is_refused(tmp_path: Path) -
     assert not (tmp_path / "out").exists()
 
 
+def test_a_mistake_of_our_own_is_not_taken_for_a_network_that_cannot_be_cut(tmp_path, monkeypatch) -> None:
+    # whatever was raised read as "only networks without padding in time can be cut otherwise"
+    def broken(*_):
+        raise MemoryError
+
+    monkeypatch.setattr("trainer.streaming_form._rows", broken)
+    with pytest.raises(MemoryError):
+        with_segments(open_bundle("keyword"), tmp_path / "out", 8)
+
+
 def test_other_bundles_are_refused(tmp_path: Path) -> None:
     with pytest.raises(BundleError, match="no keyword bundle"):
         with_segments(open_bundle("anomaly"), tmp_path / "out", 4)
