@@ -27,7 +27,7 @@ def compile_engines(
         typer.Argument(help="Directories of bundles, `anomaly` or `keyword`; without any, those the streams use."),
     ] = None,
     precision: Annotated[
-        str, typer.Option("--precision", help="fp32, fp16 or int8; auto: fp16, or fp32 where that cannot be built")
+        str, typer.Option("--precision", help="fp32, fp16 or int8; auto: fp16, or fp32 where that cannot be right")
     ] = "auto",
     max_batch: Annotated[int, typer.Option("--max-batch", min=1, max=256, help="Most segments at once")] = 32,
     workspace: Annotated[int, typer.Option("--workspace", min=16, max=65536, help="Memory to build in, MiB")] = 512,
@@ -44,7 +44,8 @@ def compile_engines(
     """Build TensorRT engines on this device, compare them with ONNX Runtime, and install those that agree.
 
     A running daemon switches to an engine as soon as it is installed, without a restart; until then, and wherever this
-    fails, it runs on the CPU. The engine before is kept until the new one has passed.
+    fails, it runs on the CPU. The engine before is kept until the new one has passed. An engine that was not right is
+    not built again without --force. Without names, engines that no stream uses any more are removed.
 
     Examples:
         edged compile
@@ -80,6 +81,8 @@ def compile_engines(
                 failed.append(str(error))
             else:
                 raise
+    if not bundles and settings.streams:
+        _remove_unused(settings, wanted)
     if as_json:
         print_json([facts(one) for one in done] + [{"state": "failed", "reason": reason} for reason in failed])
     else:
@@ -101,6 +104,16 @@ def _why_none(settings: Config) -> str:
     except AcceleratorError as error:
         return str(error)
     return ""
+
+
+def _remove_unused(settings: Config, used: list[Bundle]) -> None:
+    from edged.compile.engines import EngineStore
+
+    try:
+        for name in EngineStore(settings.state_path).remove_others(used):
+            note(f"{name}: removed, no stream uses it")
+    except OSError as error:
+        note(f"an engine that no stream uses cannot be removed: {error}")
 
 
 def _configured(assembly: Assembly, settings: Config) -> list[Bundle]:

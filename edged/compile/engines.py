@@ -2,6 +2,7 @@
 
     <state>/engines/<kind>-<network>/engine.json        what it is, for which device, and how it was found right
     <state>/engines/<kind>-<network>/<sha256>.plan      the engine itself
+    <state>/engines/<kind>-<network>/refused.json       builds that gave no right engine, so that none is tried again
     <state>/engines/timing-<device>.cache               what TensorRT measured while building, for the next time
 
 `engine.json` is replaced in one rename, after the plan it names is safely on the disk: whoever reads finds the old
@@ -13,13 +14,16 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Mapping
+import re
+import shutil
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
+from edged import __version__
 from edged.embed.bundle import Bundle
 from edged.errors import AcceleratorError
 from edged.files import give_to_owner, write_durably
@@ -27,10 +31,29 @@ from edged.files import give_to_owner, write_durably
 Precision = Literal["fp32", "fp16", "int8"]
 PRECISIONS: tuple[Precision, ...] = ("fp32", "fp16", "int8")
 ENGINES = "engines"
-_RECORD = "engine.json"
+_RECORD, _REFUSED = "engine.json", "refused.json"
+_MOST_REFUSED = 8
 _MAX_RECORD_BYTES = 1 << 16
 _MAX_PLAN_BYTES = 1 << 30
+_MOST_REASON_CHARACTERS = 1000
 _FIX = "build it again: `edged compile --force`"
+_PLACE = re.compile(r"[a-z]+-[0-9a-f]{16}")
+
+
+class _Refusal(BaseModel):
+    """Of a build.
+
+    Attributes:
+        edged: the version that refused it: another one may build, or judge, otherwise.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    edged: str
+    reason: str
+
+
+_REFUSALS = TypeAdapter(dict[str, _Refusal])
 
 
 @dataclass(frozen=True)
@@ -159,11 +182,50 @@ class EngineStore:
             write_durably(place / f"{digest}.plan", plan)
             write_durably(place / _RECORD, (installed.model_dump_json(indent=1) + "\n").encode())
             for path in place.iterdir():
-                if path.name not in {f"{digest}.plan", _RECORD}:
+                if path.name not in {f"{digest}.plan", _RECORD, _REFUSED}:
                     path.unlink()
         except OSError as error:
             raise AcceleratorError(f"{place}: {error.strerror or error}", fix="make room, check its owner") from error
         return installed
+
+    def refusal(self, bundle: Bundle, wanted: EngineRecord) -> str:
+        """Why this edged found such an engine wrong when it had built one; empty if it never did."""
+        known = self._refusals(bundle).get(wanted.fingerprint)
+        return known.reason if known and known.edged == __version__ else ""
+
+    def note_refusal(self, bundle: Bundle, wanted: EngineRecord, reason: str) -> None:
+        """Remember it; without that, the next start builds it again.
+
+        Raises:
+            OSError: it cannot be written.
+        """
+        known = self._refusals(bundle)
+        known.pop(wanted.fingerprint, None)
+        known[wanted.fingerprint] = _Refusal(edged=__version__, reason=reason[:_MOST_REASON_CHARACTERS])
+        _make(self.directory)
+        _make(self.place(bundle))
+        latest = dict(list(known.items())[-_MOST_REFUSED:])
+        write_durably(self.place(bundle) / _REFUSED, _REFUSALS.dump_json(latest, indent=1))
+
+    def _refusals(self, bundle: Bundle) -> dict[str, _Refusal]:
+        """By fingerprint; what is damaged is as good as none: one build more."""
+        try:
+            return _REFUSALS.validate_json(_read(self.place(bundle) / _REFUSED, _MAX_RECORD_BYTES))
+        except (OSError, ValidationError):
+            return {}
+
+    def remove_others(self, bundles: Sequence[Bundle]) -> list[str]:
+        """Remove the engines of networks that none of these bundles has; their names.
+
+        Raises:
+            OSError: one cannot be removed.
+        """
+        kept = {self.place(bundle).name for bundle in bundles}
+        others = [p for p in self.directory.glob("*-*") if _PLACE.fullmatch(p.name) and p.name not in kept]
+        removed = [path for path in others if path.is_dir() and not path.is_symlink()]
+        for path in removed:
+            shutil.rmtree(path)
+        return sorted(path.name for path in removed)
 
     def timing_cache(self, hardware: Hardware) -> bytes:
         """What was measured on this device before; empty if nothing was."""
@@ -173,13 +235,17 @@ class EngineStore:
             return b""
 
     def keep_timing_cache(self, hardware: Hardware, data: bytes) -> None:
-        """For the next build; without it that only takes longer.
+        """For the next build; without it that only takes longer. Those of other hardware are of no use any more.
 
         Raises:
             OSError: it cannot be written.
         """
         _make(self.directory)
-        write_durably(self._timing_path(hardware), data)
+        own = self._timing_path(hardware)
+        write_durably(own, data)
+        for path in self.directory.glob("timing-*.cache"):
+            if path != own:
+                path.unlink()
 
     def _timing_path(self, hardware: Hardware) -> Path:
         facts: Mapping[str, Any] = asdict(hardware)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Callable, Sequence
 from contextlib import closing
@@ -19,7 +20,7 @@ from edged.compile.parity import Parity, compare
 from edged.compile.reference import reference_clips
 from edged.embed.bundle import Bundle, file_sha256
 from edged.embed.protocol import Embedder
-from edged.errors import AcceleratorError
+from edged.errors import AcceleratorError, BundleError
 from edged.flow import Embedding, Float32Array, Segment
 from edged.references.store import BankStore
 
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 
 Say = Callable[[str], None]
 _CALIBRATED = 128
+_REFUSED_FIX = "try another --precision, or --force to build it again; the daemon goes on with what it has"
 
 
 @dataclass(frozen=True)
@@ -35,7 +37,7 @@ class Wish:
     """How an engine is to be built.
 
     Attributes:
-        precision: ``auto``: FP16, or FP32 where this TensorRT cannot make FP16 of the bundle.
+        precision: ``auto``: FP16, or FP32 where this TensorRT cannot make FP16 of the bundle, or none that is right.
         force: even if there is an equal one.
         max_batch: most segments at once; `best_batch` is what it is tuned for.
         optimisation_level: of the builder, 0 (quick build) to 5 (quick engine).
@@ -81,20 +83,44 @@ def compile_bundle(bundle: Bundle, wish: Wish, assembly: Assembly, say: Say = la
     """
     if bundle.manifest.model is None:
         return Compiled(bundle.label, "nothing to do")
+    if wish.precision != "auto":
+        return _compiled(bundle, wish, wish.precision, assembly, say)
+    try:
+        return _compiled(bundle, wish, "fp16", assembly, say)
+    except _NoSuchEngineError as error:
+        say(f"{error.message}; taking fp32")
+        return _compiled(bundle, wish, "fp32", assembly, say)
+
+
+class _NoSuchEngineError(AcceleratorError):
+    """Of this precision there is no right engine here; of another there may be."""
+
+
+def _compiled(bundle: Bundle, wish: Wish, precision: Precision, assembly: Assembly, say: Say) -> Compiled:
+    """An engine of a precision.
+
+    Raises:
+        AcceleratorError: as `compile_bundle`.
+    """
     hardware = this_hardware()
-    order, source = _order(bundle, wish)
+    order, source = _order(bundle, wish, precision)
     wanted = _record(bundle, order, source, hardware)
     engines = EngineStore(assembly.config.state_path)
-    if not wish.force and (installed := _equal(engines, bundle, wanted)):
-        return Compiled(bundle.label, "up to date", installed)
+    if not wish.force:
+        if installed := _equal(engines, bundle, wanted):
+            return Compiled(bundle.label, "up to date", installed)
+        if reason := engines.refusal(bundle, wanted):
+            raise _NoSuchEngineError(f"{bundle.label}: {precision} engine refused before: {reason}", fix=_REFUSED_FIX)
     started_s = time.monotonic()
     say(f"{bundle.label}: building {order.precision} for {hardware.device} (minutes, the first time)")
     plan = _built(order, engines, hardware, say)
     say(f"{bundle.label}: comparing it with ONNX Runtime")
     parity = _parity(bundle, plan, order.precision, assembly)
-    if parity.failures:
-        fix = "try another --precision; the daemon goes on with what it has"
-        raise AcceleratorError(f"{bundle.label}: engine refused: {'; '.join(parity.failures)}", fix=fix)
+    if isinstance(parity, str) or parity.failures:
+        reason = parity if isinstance(parity, str) else "; ".join(parity.failures)
+        with contextlib.suppress(OSError):
+            engines.note_refusal(bundle, wanted, reason)
+        raise _NoSuchEngineError(f"{bundle.label}: {precision} engine refused: {reason}", fix=_REFUSED_FIX)
     built_at = datetime.now(timezone.utc).isoformat(timespec="seconds")
     record = wanted.model_copy(update={"parity": parity.as_figures(), "built_at": built_at})
     installed = engines.install(bundle, record, plan)
@@ -113,22 +139,16 @@ def _equal(engines: EngineStore, bundle: Bundle, wanted: EngineRecord) -> Engine
     return installed
 
 
-def _order(bundle: Bundle, wish: Wish) -> tuple[Order, str]:
+def _order(bundle: Bundle, wish: Wish, precision: Precision) -> tuple[Order, str]:
     """What the builder gets, and the sha256 of the file it is made of."""
-    if wish.precision != "auto":
-        return _order_of(bundle, wish, wish.precision)
-    try:
-        return _order_of(bundle, wish, "fp16")
-    except AcceleratorError:
-        return _order_of(bundle, wish, "fp32")
-
-
-def _order_of(bundle: Bundle, wish: Wish, precision: Precision) -> tuple[Order, str]:
     from edged.compile.builder import Order, typing_of  # noqa: PLC0415 - imports tensorrt
 
     assert bundle.manifest.model is not None  # noqa: S101 - the caller looked
     own = bundle.typed_model_path(precision)
-    typing = typing_of(precision, has_types=own is not None)
+    try:
+        typing = typing_of(precision, has_types=own is not None)
+    except AcceleratorError as error:
+        raise _NoSuchEngineError(f"{bundle.label}: {error.message}", fix=error.fix) from error
     if typing == "weak" and precision == "fp16":  # the builder itself chooses where 16 bits do no harm
         own = None
     path = own or bundle.model_path
@@ -181,8 +201,8 @@ def _built(order: Order, engines: EngineStore, hardware: Hardware, say: Say) -> 
     return plan
 
 
-def _parity(bundle: Bundle, plan: bytes, precision: Precision, assembly: Assembly) -> Parity:
-    """The new engine beside ONNX Runtime."""
+def _parity(bundle: Bundle, plan: bytes, precision: Precision, assembly: Assembly) -> Parity | str:
+    """The new engine beside ONNX Runtime; a sentence where what it gives cannot be compared at all."""
     from edged.embed.onnx import OnnxEmbedder  # noqa: PLC0415
     from edged.embed.tensorrt import TensorRtEmbedder  # noqa: PLC0415
 
@@ -192,7 +212,11 @@ def _parity(bundle: Bundle, plan: bytes, precision: Precision, assembly: Assembl
     segments = [segment for clip in clips for segment in clip]
     with closing(TensorRtEmbedder(bundle, plan, precision)) as engine, BankStore(assembly.config.state_path) as store:
         judges = [probe_judge(bundle, trusted, expected), *enrolled_judges(assembly, store, bundle)]
-        return compare(bundle, _flat(expected), _in_batches(engine, segments), precision, judges)
+        try:
+            actual = _in_batches(engine, segments)
+        except BundleError as error:
+            return str(error)
+        return compare(bundle, _flat(expected), actual, precision, judges)
 
 
 def _in_batches(engine: Embedder, segments: Sequence[Segment]) -> list[Embedding]:

@@ -132,6 +132,50 @@ def test_the_timing_cache_is_the_device_s_own(store):
     assert store.timing_cache(Hardware("10.3.0", 12060, "Thor", "11.0")) == b""
 
 
+def test_timing_caches_of_other_hardware_go(store):
+    # one was left behind by every upgrade of driver, TensorRT and system
+    store.keep_timing_cache(ORIN, b"old")
+    store.keep_timing_cache(Hardware("10.4.0", 12060, "Orin", "8.7"), b"new")
+    assert len(list(store.directory.glob("timing-*"))) == 1
+    assert store.timing_cache(ORIN) == b""
+
+
+def test_what_was_refused_is_remembered_by_this_version_alone(store, keyword_bundle, monkeypatch):
+    fp16, fp32 = record(keyword_bundle), record(keyword_bundle, precision="fp32")
+    assert store.refusal(keyword_bundle, fp16) == ""
+    store.note_refusal(keyword_bundle, fp16, "not alike")
+    store.install(keyword_bundle, fp32, b"plan")
+    assert (store.refusal(keyword_bundle, fp16), store.refusal(keyword_bundle, fp32)) == ("not alike", "")
+    monkeypatch.setattr("edged.compile.engines.__version__", "99")
+    assert store.refusal(keyword_bundle, fp16) == ""
+
+
+@pytest.mark.parametrize("damage", [b"", b"{", b"[]", b'{"a": 1}', b'{"a": {"reason": 1}}', b"\xff", b" " * 70_000])
+def test_damaged_refusals_are_none(store, keyword_bundle, damage):
+    store.note_refusal(keyword_bundle, record(keyword_bundle), "not alike")
+    (store.place(keyword_bundle) / "refused.json").write_bytes(damage)
+    assert store.refusal(keyword_bundle, record(keyword_bundle)) == ""
+
+
+def test_refusals_are_bounded(store, keyword_bundle):
+    for number in range(40):
+        store.note_refusal(keyword_bundle, record(keyword_bundle, settings={"number": number}), "x" * 10_000)
+    assert store.refusal(keyword_bundle, record(keyword_bundle, settings={"number": 39}))
+    assert not store.refusal(keyword_bundle, record(keyword_bundle, settings={"number": 0}))
+
+
+def test_engines_of_networks_that_are_not_used_go(store, keyword_bundle, tmp_path):
+    store.install(keyword_bundle, record(keyword_bundle), b"plan")
+    (store.directory / ("anomaly-" + "0" * 16)).mkdir()
+    (store.directory / "somebody-elses").mkdir()
+    (tmp_path / "precious").mkdir()
+    (store.directory / ("keyword-" + "1" * 16)).symlink_to(tmp_path / "precious")
+    assert store.remove_others([keyword_bundle]) == ["anomaly-" + "0" * 16]
+    assert store.record(keyword_bundle)
+    assert (store.directory / "somebody-elses").is_dir()
+    assert (tmp_path / "precious").is_dir()
+
+
 @pytest.mark.parametrize("version", VERSIONS)
 def test_the_hardware_is_read(version):
     with accelerator(version) as (gpu, _):

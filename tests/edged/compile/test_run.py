@@ -1,6 +1,7 @@
 """`edged compile` from end to end, on the fake GPU: built, compared, installed or refused."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import onnx
@@ -10,6 +11,7 @@ from typer.testing import CliRunner
 
 from edged.assembly import Assembly, open_bundle
 from edged.cli.main import app
+from edged.compile import run as run_module
 from edged.compile.engines import EngineStore
 from edged.compile.run import Wish, compile_bundle
 from edged.config import Config
@@ -91,6 +93,37 @@ def test_an_engine_that_is_wrong_without_an_error_is_refused(newest, keyword_bun
     assert (newest[0].memory, newest[0].open_contexts) == ({}, 0)
 
 
+@pytest.mark.parametrize("noise", [0.3, float("nan")])
+def test_what_was_refused_is_not_built_again_at_every_start(newest, keyword_bundle, assembly, noise):
+    # minutes of building, for nothing, at each start of the daemon
+    newest[1].faults.noise = noise
+    with pytest.raises(AcceleratorError, match="refused"):
+        compile_bundle(keyword_bundle, FP32, assembly)
+    newest[1].faults.noise, built = 0.0, []
+    with pytest.raises(AcceleratorError, match=r"refused before.*--force"):
+        compile_bundle(keyword_bundle, FP32, assembly, built.append)
+    assert built == []
+    assert compile_bundle(keyword_bundle, Wish("fp32", force=True), assembly).state == "built"
+    assert compile_bundle(keyword_bundle, FP32, assembly).state == "up to date"
+
+
+def test_auto_takes_fp32_where_fp16_is_not_right(newest, with_fp16, assembly, monkeypatch):
+    # the daemon stayed on the CPU: only an FP16 that could not be built at all was followed by FP32
+    right = run_module.compare
+
+    def compared(bundle, expected, actual, precision, judges=()):
+        found = right(bundle, expected, actual, precision, judges)
+        return replace(found, least_cosine=0.5) if precision == "fp16" else found
+
+    monkeypatch.setattr(run_module, "compare", compared)
+    said = []
+    assert compile_bundle(with_fp16, Wish(), assembly, said.append).record.precision == "fp32"
+    assert any("fp16 engine refused" in text for text in said)
+    again = []
+    assert compile_bundle(with_fp16, Wish(), assembly, again.append).state == "up to date"
+    assert not any("building" in text for text in again)
+
+
 @pytest.mark.parametrize("fault", ["build_fails", "read_fails", "builder_gives_nothing", "run_fails", "no_context"])
 def test_whatever_fails_the_engine_before_stands(newest, keyword_bundle, assembly, fault):
     compile_bundle(keyword_bundle, FP32, assembly)
@@ -138,6 +171,19 @@ def test_the_command(newest, tmp_path):
     (one,) = json.loads(run.stdout)
     assert (one["state"], one["engine"]["precision"]) == ("built", "fp32")
     assert "up to date" in command("keyword", "--precision", "fp32", "--state", str(tmp_path)).output
+
+
+def test_the_service_removes_what_no_stream_uses(newest, tmp_path):
+    config = tmp_path / "edged.yaml"
+    streams = "streams: {hall: {device: mic, monitors: [keyword]}}\n"
+    config.write_text("devices: {mic: {source: file, path: x.wav}}\n" + streams, encoding="utf-8")
+    old = tmp_path / "engines" / ("anomaly-" + "0" * 16)
+    old.mkdir(parents=True)
+    options = ["--precision", "fp32", "--config", str(config), "--state", str(tmp_path)]
+    assert command("keyword", *options).exit_code == 0
+    assert old.is_dir()  # only one that looks at all streams knows what none of them uses
+    assert command("--optional", *options).exit_code == 0
+    assert not old.exists()
 
 
 def test_the_command_shows_what_tensorrt_says(newest, tmp_path):
