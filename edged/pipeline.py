@@ -1,4 +1,4 @@
-"""The flow of each monitor, in order. Read this file first.
+"""The flow of each monitor, in order. Read this file first; `push`, which both share, is in `edged.monitor`.
 
     block -> features -> segment -> (embedder, in batches of many streams) -> embedding -> score -> decide -> detection
              `push`                                                            `accept`
@@ -10,13 +10,10 @@ worker can embed the segments of all streams in one batch.
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from typing import Protocol
 
 import numpy as np
 
-from edged.accounting import Accounting
 from edged.config import AnomalySettings, KeywordSettings
 from edged.decide.anomaly import AnomalyDecider
 from edged.decide.discount import Excesses, discount
@@ -39,9 +36,9 @@ from edged.flow import (
     InputRange,
     Outcome,
     Scored,
-    Segment,
 )
 from edged.frontend import anomaly_spec, front_end, keyword_spec
+from edged.monitor import FrontHalf, Monitor
 from edged.references.anomaly import AnomalyBank
 from edged.references.finding import Rule, enrolment_threshold
 from edged.references.fitting import advice as fitting_advice
@@ -51,107 +48,13 @@ from edged.references.thresholds import FoundThresholds, ThresholdChoice, thresh
 from edged.score.choices import scoring_text
 from edged.spotting import KeywordSpotter
 
+__all__ = ["AnomalyMonitor", "KeywordMonitor", "Monitor", "embed_signal", "run_once"]
+
 MOST_GIVEN_UP = 8
 """Versions of a bank whose last near misses wait to be taken: nobody takes them offline."""
 
 
-class Monitor(Protocol):
-    """One detector on one stream; belongs to one thread."""
-
-    name: str
-    stream: str
-    bundle: Bundle
-    accounting: Accounting
-
-    @property
-    def bank_version(self) -> int:
-        """Version of the references in use; 0 while nothing is enrolled."""
-
-    @property
-    def advice(self) -> str:
-        """What the operator should do about the references in use; empty if nothing."""
-
-    def judge_input(self, facts: InputFacts) -> InputVerdict:
-        """Whether a stretch of the input is sound at all; from any thread."""
-
-    def push(self, block: Block) -> list[Segment]:
-        """Segments that this block completes."""
-
-    def flush(self) -> list[Segment]:
-        """End of the signal: the last segments."""
-
-    def accept(self, embedding: Embedding) -> Outcome:
-        """Score an embedded segment and decide; embeddings come in the order of their segments."""
-
-    def finish(self) -> Outcome:
-        """After the last embedding: what was still waiting for a better candidate."""
-
-    def use_bank(self, bank: AnomalyBank | KeywordBank | None) -> Outcome:
-        """Take other references from the next embedding on; what was decided so far stands.
-
-        Returns:
-            what ends by it: without references nothing would ever clear an alarm that lasts.
-
-        Raises:
-            StateError: references of the other kind.
-        """
-
-
-class Featuriser(Protocol):
-    """A front end: pure, and exact for any cutting of the signal."""
-
-    def push(self, block: Block) -> list[Segment]:
-        """Segments that this block completes; nothing spans a gap."""
-
-    def flush(self) -> list[Segment]:
-        """End of the signal: the last segments."""
-
-
-class _FrontHalf(ABC):
-    """What both monitors do before the embedder: features, and the books."""
-
-    def __init__(self, stream: str, bundle: Bundle, features: Featuriser) -> None:
-        self.stream = stream
-        self.bundle = bundle
-        self.accounting = Accounting()
-        self._features = features
-
-    @property
-    @abstractmethod
-    def bank_version(self) -> int:
-        """Version of the references in use; 0 while nothing is enrolled."""
-
-    @property
-    def advice(self) -> str:
-        """Nothing to do about the references in use."""
-        return ""
-
-    def judge_input(self, facts: InputFacts) -> InputVerdict:
-        """Whether a stretch of the input is sound at all; from any thread."""
-        return input_verdict(facts, None)
-
-    def push(self, block: Block) -> list[Segment]:
-        """Segments that this block completes and that are worth embedding."""
-        segments = self._features.push(block)
-        self.accounting.advance(block, segments)
-        return self._worth_embedding(segments)
-
-    def flush(self) -> list[Segment]:
-        """End of the signal: the last segments."""
-        segments = self._features.flush()
-        self.accounting.finish(segments)
-        return self._worth_embedding(segments)
-
-    def _worth_embedding(self, segments: list[Segment]) -> list[Segment]:
-        """Nothing, while nothing is enrolled that it could be compared with: such segments are done with here."""
-        if self.bank_version:
-            return segments
-        for segment in segments:
-            self.accounting.score(Embedding(segment.sample_start, segment.sample_end, {}, segment.epoch))
-        return []
-
-
-class AnomalyMonitor(_FrontHalf):
+class AnomalyMonitor(FrontHalf):
     """Says when a stream does not sound as it normally does.
 
     Args:
@@ -287,7 +190,7 @@ class AnomalyMonitor(_FrontHalf):
         return Scored(start, end, score.anomaly_score - lowered_by, threshold, score.domain, state, lowered_by)
 
 
-class KeywordMonitor(_FrontHalf):
+class KeywordMonitor(FrontHalf):
     """Says which enrolled word was spoken, from when to when.
 
     Args:
