@@ -85,6 +85,10 @@ class _Client(ABC, Generic[_S]):
         self._renew()
         return ControlError(f"no daemon answers at {self._endpoint}", fix="start it with `edged run`")
 
+    def _gone(self, verb: str) -> ControlError:
+        message = f"the daemon at {self._endpoint} ended before it answered '{verb}'"
+        return ControlError(message, fix="see its log, and `edged references show` for what it had stored")
+
     def _no_answer(self, verb: str) -> ControlError:
         self._renew()
         return ControlError(f"the daemon at {self._endpoint} did not answer '{verb}' in time", fix="see its log")
@@ -131,8 +135,7 @@ class ControlClient(_Client["zmq.Socket[bytes]"]):
             if self._socket.poll(round(min(left_s, _LOOK_EVERY_S) * 1000)):
                 return True
             if not self._socket.poll(0, zmq.POLLOUT):  # no longer connected to anybody
-                message = f"the daemon at {self._endpoint} ended before it answered '{verb}'"
-                raise ControlError(message, fix="see its log, and `edged references show` for what it had stored")
+                raise self._gone(verb)
         return False
 
 
@@ -152,12 +155,24 @@ class AsyncControlClient(_Client[zmq.asyncio.Socket]):
             raise self._nobody()
         await self._socket.send(body)
         deadline_s = time.monotonic() + self._timeout_s
-        while (left_s := deadline_s - time.monotonic()) > 0:
-            if await self._socket.poll(round(left_s * 1000)):
-                result = result_of(await self._socket.recv(), identity)
-                if result is not None:
-                    return result
+        while await self._wait(verb, deadline_s):
+            result = result_of(await self._socket.recv(), identity)
+            if result is not None:
+                return result
         raise self._no_answer(verb)
+
+    async def _wait(self, verb: str, deadline_s: float) -> bool:
+        """Whether something came before the deadline.
+
+        Raises:
+            ControlError: the daemon went away meanwhile, and its answer with it.
+        """
+        while (left_s := deadline_s - time.monotonic()) > 0:
+            if await self._socket.poll(round(min(left_s, _LOOK_EVERY_S) * 1000)):
+                return True
+            if not await self._socket.poll(0, zmq.POLLOUT):  # type: ignore[call-arg]  # its stub's
+                raise self._gone(verb)
+        return False
 
     def _new_socket(self) -> zmq.asyncio.Socket:
         return zmq.asyncio.Context.instance().socket(zmq.DEALER)

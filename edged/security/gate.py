@@ -122,7 +122,7 @@ class Gate:
             elif socket is self._orders:
                 if not self._obey(self._orders.recv_multipart()):
                     return False
-            else:
+            elif socket in self._watched and socket.poll(0):  # an order may have taken what it said
                 self._note(socket)
         return True
 

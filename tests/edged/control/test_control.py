@@ -1,3 +1,4 @@
+import asyncio
 import json
 import threading
 from contextlib import contextmanager
@@ -8,7 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from edged.config import ControlSettings, SecuritySettings
-from edged.control.client import ControlClient, running_daemon
+from edged.control.client import AsyncControlClient, ControlClient, running_daemon
 from edged.control.server import MAX_JOBS, ControlServer
 from edged.errors import ControlError, EnrolmentError
 from edged.security import SocketGuard
@@ -165,7 +166,9 @@ def test_a_daemon_that_binds_everywhere_is_reached_from_here(monkeypatch):
         client.call("ping")
 
 
-def test_a_daemon_that_dies_before_it_answers_is_noticed_long_before_the_timeout(endpoint):
+@contextmanager
+def dying_daemon(endpoint):
+    """It takes one request and ends."""
     with zmq.Context() as context:
         router = context.socket(zmq.ROUTER)
         router.bind(endpoint)
@@ -176,6 +179,37 @@ def test_a_daemon_that_dies_before_it_answers_is_noticed_long_before_the_timeout
 
         daemon = threading.Thread(target=take_and_die)
         daemon.start()
-        with ControlClient(endpoint) as client, pytest.raises(ControlError, match="ended before it answered 'enroll'"):
-            client.call("enroll", timeout_s=250.0)
+        yield
         daemon.join(10.0)
+
+
+def test_a_daemon_that_dies_before_it_answers_is_noticed_long_before_the_timeout(endpoint):
+    refused = pytest.raises(ControlError, match="ended before it answered 'enroll'")
+    with dying_daemon(endpoint), ControlClient(endpoint) as client, refused:
+        client.call("enroll", timeout_s=250.0)
+
+
+def test_an_asyncio_client_notices_it_too(endpoint):
+    """It waited for its whole time."""
+
+    async def ask():
+        client = AsyncControlClient(endpoint, 250.0)
+        try:
+            await client.call("enroll")
+        finally:
+            client.close()
+
+    with dying_daemon(endpoint), pytest.raises(ControlError, match="ended before it answered 'enroll'"):
+        asyncio.run(ask())
+
+
+def test_an_asyncio_client_gets_its_answer(endpoint):
+    async def ask():
+        client = AsyncControlClient(endpoint)
+        try:
+            return await client.call("echo", {"a": 1})
+        finally:
+            client.close()
+
+    with serving(endpoint):
+        assert asyncio.run(ask()) == {"a": 1}

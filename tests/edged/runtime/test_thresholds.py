@@ -292,6 +292,7 @@ def test_a_failing_disk_costs_history_and_is_told_once(site, monkeypatch):
         site.look()
         site.hear(0.1)
         site.look()
+    assert site.keeper.failures == 4  # twice stored and looked for
     assert [(s.stream, s.subject, s.state) for s in site.said] == [("edged", "threshold", "history lost")]
     site.hear(0.1)
     site.look()

@@ -159,3 +159,16 @@ def test_what_the_disk_refuses_is_named(transfers, tmp_path, monkeypatch):
     monkeypatch.setattr(module.Path, "mkdir", _fail)
     with pytest.raises(StateError, match="Input/output error"):
         transfers.place(name, "bank")
+
+
+def test_what_a_client_gave_up_goes_without_another_client(transfers, time, tmp_path):
+    """It stayed until somebody else began a transfer, which may be never."""
+    given_up, used, young = transfers.begin(), transfers.begin(), transfers.begin()
+    transfers.put(given_up, 0, "a", 0, b"x" * 100)
+    with transfers.used(used):
+        time.now_s = module.FORGOTTEN_AFTER_S + 1.0
+        transfers.put(young, 0, "a", 0, b"x")
+        transfers.forget_old()
+        assert {path.name for path in (tmp_path / "transfers").iterdir()} == {used, young}
+    with pytest.raises(UsageError, match="no such one"):
+        transfers.put(given_up, 0, "a", 100, b"x")
