@@ -8,7 +8,20 @@ import typer
 
 from edged import __version__
 from edged.cli import bench as benchmark
-from edged.cli import bridge, daemon, doctor, enrolment, explain, feedback, inspection, keys, messages, orders, scoring
+from edged.cli import (
+    bridge,
+    daemon,
+    doctor,
+    enrolment,
+    explain,
+    feedback,
+    inspection,
+    keys,
+    messages,
+    orders,
+    references,
+    scoring,
+)
 from edged.cli import compile as compilation
 from edged.cli.output import let_any_text_out
 from edged.errors import EdgedError
@@ -22,8 +35,8 @@ app = typer.Typer(
     rich_markup_mode="markdown",
 )
 for group in (
-    daemon, scoring, enrolment, feedback, messages, orders, explain, inspection, keys, compilation, benchmark, bridge,
-    doctor,
+    daemon, scoring, enrolment, references, feedback, messages, orders, explain, inspection, keys, compilation,
+    benchmark, bridge, doctor,
 ):  # fmt: skip
     group.register(app)
 
