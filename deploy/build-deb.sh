@@ -56,7 +56,10 @@ mkdir -p "$work/wheels" "$work/package/opt/edged/releases"
 say "getting the packages"
 new_environment "$python" "$work/release" "${options[@]}"
 collect_wheels "$work/release/bin/python" "$source_tree" "$work/wheels" "$offline"
-name=$(release_name "$work/wheels")
+if [ "${#options[@]}" -gt 0 ]; then
+    collect_engine_packages "$work/release/bin/python" "$work/wheels" "$work/kept" "$offline"
+fi
+name=$(release_name "$work/wheels" "${options[@]}")
 say "making $name"
 build_release "$source_tree" "$work/wheels" "$work/release" "/opt/edged/releases/$name"
 mv "$work/release" "$work/package/opt/edged/releases/$name"

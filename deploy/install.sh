@@ -21,7 +21,8 @@ Configuration (/etc/edged) and state (/var/lib/edged) are kept. Run again, it ch
 
   --offline WHEELDIR       take every package from this directory, none from the network
   --download WHEELDIR      only fill such a directory, on a computer of the same kind that has network
-  --system-site-packages   use the system's Python packages too; chosen by itself on a Jetson with TensorRT
+  --system-site-packages   use the system's Python packages too; chosen by itself on a Jetson with TensorRT. Builds
+                           pycuda, which engines need, if it is not there
   --no-start               do not start a service that does not run
   --rollback               go back to the release before this one
   --uninstall              remove edged; configuration, recordings and state stay
@@ -90,12 +91,17 @@ plan() {
 }
 
 download_wheels() {
+    local python
     tool=$(mktemp -d)
     trap 'rm -rf "$tool"' EXIT
-    new_environment "$(find_system_python)" "$tool/venv"
+    python=$(find_system_python)
+    new_environment "$python" "$tool/venv"
     mkdir -p "$download"
     [ -z "$(ls -A "$download")" ] || fail "$download is not empty" "name a new directory"
     collect_wheels "$tool/venv/bin/python" "$source_tree" "$(cd "$download" && pwd)"
+    if [ "$system_packages" = yes ] || has_tensorrt "$python"; then
+        collect_engine_packages "$tool/venv/bin/python" "$(cd "$download" && pwd)" "$tool/kept"
+    fi
     say "$(find "$download" -name '*.whl' | wc -l) packages in $download"
 }
 
@@ -119,7 +125,8 @@ install_release() {
     say "getting the packages"
     new_environment "$python" "$stage" "${options[@]}"
     collect_wheels "$stage/bin/python" "$source_tree" "$wheels" "$offline"
-    name=$(release_name "$wheels")
+    [ "${#options[@]}" -eq 0 ] || collect_engine_packages "$stage/bin/python" "$wheels" "$ROOT/built" "$offline"
+    name=$(release_name "$wheels" "${options[@]}")
     if [ -x "$ROOT/releases/$name/bin/edged" ]; then
         say "$name is there already"
     else

@@ -28,16 +28,45 @@ collect_wheels() { # PYTHON SOURCE OUT [OFFLINE]
     rm -rf "$build"
 }
 
+# pycuda, which engines need, exists as source only: it is built by this computer's CUDA compiler, and kept, since that
+# takes minutes. Fails where it cannot be had.
+collect_pycuda() { # PYTHON OUT KEPT [OFFLINE]
+    local python=$1 out=$2 kept=$3 offline=${4:-} place built compilers=$PATH:${CUDA_HOME:-/usr/local/cuda}/bin
+    local pip=("$python" -m pip --disable-pip-version-check --quiet)
+    for place in ${offline:+"$offline"} "$kept"; do
+        ! "${pip[@]}" download --no-index --find-links "$place" --only-binary :all: --dest "$out" pycuda 2>/dev/null ||
+            return 0
+    done
+    [ -z "$offline" ] || return 1
+    PATH=$compilers command -v nvcc >/dev/null || return 1
+    say "building pycuda, some minutes"
+    built=$(mktemp -d "$out/.build.XXXXXX")
+    # put there when it is whole: an interrupted build must not look like a finished one
+    if PATH=$compilers "${pip[@]}" wheel --wheel-dir "$built" pycuda; then
+        mkdir -p "$kept" && cp "$built"/*.whl "$kept" && mv "$built"/*.whl "$out"
+    fi
+    rm -rf "$built"
+    compgen -G "$out/pycuda-*.whl" >/dev/null
+}
+
+# What engines need beside the system's TensorRT; without it the CPU runs the networks, which is no reason to stop.
+collect_engine_packages() { # PYTHON OUT KEPT [OFFLINE]
+    ! "$1" -c 'import pycuda' 2>/dev/null || return 0
+    collect_pycuda "$@" || say "without pycuda the CPU runs the networks. Engines need it: install CUDA (sudo apt" \
+        "install nvidia-jetpack), a compiler and Python's headers (sudo apt install g++ python3-dev), and install again"
+}
+
 # The time that what is built bears, in seconds since 1970: the same source gives the same bytes.
 source_date() { # SOURCE
     printf '%s\n' "${SOURCE_DATE_EPOCH:-$(git -C "$1" log -1 --format=%ct 2>/dev/null || stat -c %Y "$1/CHANGELOG.md")}"
 }
 
-# What a release is called: the version, and a digest of every wheel that goes into it.
-release_name() { # WHEELS
-    local version digest
-    version=$(basename "$(find "$1" -maxdepth 1 -name 'edged-*.whl')" | cut -d- -f2)
-    digest=$(cd "$1" && LC_ALL=C sha256sum ./*.whl | sha256sum | cut -c1-8)
+# What a release is called: the version, and a digest of every wheel that goes into it and of how it was made.
+release_name() { # WHEELS [OPTION...]
+    local wheels=$1 version digest
+    shift
+    version=$(basename "$(find "$wheels" -maxdepth 1 -name 'edged-*.whl')" | cut -d- -f2)
+    digest=$({ (cd "$wheels" && LC_ALL=C sha256sum ./*.whl) && printf '%s' "$*"; } | sha256sum | cut -c1-8)
     printf '%s-%s\n' "$version" "$digest"
 }
 
@@ -56,9 +85,11 @@ has_extras() { # PACKAGES
 
 # Fill an environment made in STAGE and make it one that runs in FINAL.
 build_release() { # SOURCE WHEELS STAGE FINAL
-    local source=$1 wheels=$2 stage=$3 final=$4 packages
-    "$stage/bin/python" -m pip --disable-pip-version-check --quiet install --no-index --no-compile \
-        --find-links "$wheels" "edged[$RELEASE_EXTRAS]" || fail "pip could not install the wheels of $wheels"
+    local source=$1 wheels=$2 stage=$3 final=$4 packages wanted=("edged[$RELEASE_EXTRAS]")
+    ! compgen -G "$wheels/pycuda-*.whl" >/dev/null || wanted+=(pycuda)
+    # all of them, whatever of it the system has too: that changes with the system
+    "$stage/bin/python" -m pip --disable-pip-version-check --quiet install --no-index --no-compile --ignore-installed \
+        --find-links "$wheels" "${wanted[@]}" || fail "pip could not install the wheels of $wheels"
     packages=$(echo "$stage"/lib/python3.*/site-packages)
     has_extras "$packages" || fail "the edged wheel is older than this source, and lacks one of $RELEASE_EXTRAS" \
         "fill a new directory: install.sh --download WHEELDIR"
