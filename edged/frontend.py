@@ -6,6 +6,7 @@ so that a bundle that cannot work is refused with a reason before anything of it
 
 from __future__ import annotations
 
+import hashlib
 import math
 from typing import TypeVar
 
@@ -96,6 +97,18 @@ def keyword_reach(bundle: Bundle) -> Reach:
     """What a word's distances are divided by, as the bundle says; as always where it says nothing."""
     decision = bundle.manifest.decision
     return Reach(float(decision.get("ordinary_quantile", 0.5)), float(decision.get("own_exponent", 0.0)))
+
+
+def measure_digest(bundle: Bundle) -> str:
+    """What words are measured by, as a digest: how far they reach, and the speech they are held against."""
+    numbers = [float(bundle.manifest.decision.get(name, 0.0)) for name, _, _ in _DECISION_RANGES]
+    digest = hashlib.sha256(np.array(numbers).tobytes())
+    for name in (BACKGROUND, PACKED, PACKED_SCALES):
+        if name in bundle.calibration:
+            array = np.ascontiguousarray(bundle.calibration[name])
+            digest.update(f"{name} {array.dtype.str} {array.shape}".encode())
+            digest.update(array.tobytes())
+    return digest.hexdigest()[:32]
 
 
 def brevity_weight(bundle: Bundle) -> float:

@@ -52,6 +52,7 @@ class KeywordBank:
         counters: words that enrolled ones must not be taken for.
         verifier: fitted to them and their words; None where there are none.
         near_misses: what came near to each word in the bundle's background; empty in banks of before it was kept.
+        measured_by: as in `FittedWords`.
     """
 
     version: int
@@ -62,6 +63,7 @@ class KeywordBank:
     counters: tuple[CounterWord, ...] = ()
     verifier: KeywordModel | None = None
     near_misses: tuple[NearMisses, ...] = ()
+    measured_by: str = ""
 
     @property
     def words(self) -> dict[str, int]:
@@ -98,8 +100,7 @@ def extended_bank(
     if len(templates) + sum(len(one.templates) for one in every_counter) > MAX_TEMPLATES:
         raise EnrolmentError(f"the bank would hold more than {MAX_TEMPLATES} templates", fix="enrol fewer clips")
     averaged = tuple(dict.fromkeys([*(current.averaged if current else ()), *([word] if average else [])]))
-    known = FittedWords(current.model, current.near_misses) if current else None
-    return _fitted(bundle, records, templates, averaged, every_counter, known=known)
+    return _fitted(bundle, records, templates, averaged, every_counter, current=current)
 
 
 def counter_word(word: str, name: str, clips: Sequence[SpokenClip]) -> CounterWord:
@@ -117,6 +118,7 @@ def bank_to_store(bank: KeywordBank, bundle: Bundle) -> tuple[dict[str, Any], di
         "averaged": list(bank.averaged),
         "counters": counters,
         "verified": list(bank.verifier.words) if bank.verifier else [],
+        "measured_by": bank.measured_by,
     }
     arrays: dict[str, NDArray[Any]] = {f"{_TEMPLATE}{index}": rows for index, rows in enumerate(bank.templates)}
     arrays |= counter_arrays | _prefixed(_MODEL, bank.model) | near_misses_to_arrays(bank.near_misses)
@@ -139,7 +141,7 @@ def bank_of_store(stored: StoredBank, bundle: Bundle) -> KeywordBank:
         stored.version, records, templates, model, tuple(facts.get("averaged", ())),
         counters_of_store(facts.get("counters", ()), stored.arrays),
         _model_of(stored, _VERIFIER, verified) if verified else None,
-        near_misses_of_arrays(stored.arrays, len(model.words)),
+        near_misses_of_arrays(stored.arrays, len(model.words)), str(facts.get("measured_by", "")),
     )  # fmt: skip
 
 
@@ -159,15 +161,24 @@ def _fitted(
     averaged: tuple[str, ...],
     counters: tuple[CounterWord, ...],
     *,
-    known: FittedWords | None,
+    current: KeywordBank | None,
 ) -> KeywordBank:
     by_word: dict[str, Sequence[Float32Array]] = {}
     for record, template in zip(records, templates, strict=True):
         by_word[record.label] = [*by_word.get(record.label, ()), template]
-    by_word |= {word: representative(by_word[word]) for word in averaged if word in by_word}
+    by_word |= {word: _average(word, by_word[word], current) for word in averaged if word in by_word}
+    known = FittedWords(current.model, current.near_misses, current.measured_by) if current else None
     words = fitted_words(bundle, by_word, known)
     verified = {one.word: by_word[one.word] for one in counters if one.word in by_word}
     verified |= {counter_key(one.word, one.name): one.templates for one in counters}
     fixed = words.model.limit, keyword_reach(bundle), words.model.brevity_weight
     verifier = KeywordModel.fit(verified, background_rows(bundle), *fixed) if counters else None
-    return KeywordBank(0, records, templates, words.model, averaged, counters, verifier, words.near_misses)
+    told = words.near_misses, words.measured_by
+    return KeywordBank(0, records, templates, words.model, averaged, counters, verifier, *told)
+
+
+def _average(word: str, templates: Sequence[Float32Array], current: KeywordBank | None) -> Sequence[Float32Array]:
+    """What stands for a word's clips; where they are the current bank's, that is known."""
+    if current and word in current.averaged and len(current.templates_of(word)) == len(templates):
+        return current.model.templates_of(current.model.words.index(word))
+    return representative(templates)

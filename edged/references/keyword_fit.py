@@ -1,12 +1,14 @@
 """Fits enrolled words to the background of the bundle: what each reaches, and what comes near to it there.
 
-A word is fitted by itself, and only when its templates are new: the others keep their numbers to the last bit.
+A word is fitted by itself, and only when its templates are new, or what words are measured by: the others keep their
+numbers to the last bit.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -15,7 +17,7 @@ from numpy.typing import NDArray
 from edged.decide.near_misses import FARTHEST, NearMissCollector, NearMisses
 from edged.embed.bundle import Bundle
 from edged.flow import SAMPLE_RATE_HZ, Float32Array
-from edged.frontend import brevity_weight, keyword_reach, speech_rows
+from edged.frontend import brevity_weight, keyword_reach, measure_digest, speech_rows
 from edged.score.dtw import StreamingDtw
 from edged.score.keyword import KeywordModel
 
@@ -30,10 +32,12 @@ class FittedWords:
 
     Attributes:
         near_misses: in the order of the words; empty for models that were fitted before they were kept.
+        measured_by: `measure_digest` of the bundle they were fitted by; empty: of one before that was noted.
     """
 
     model: KeywordModel
     near_misses: tuple[NearMisses, ...] = ()
+    measured_by: str = ""
 
 
 def fitted_words(
@@ -42,22 +46,24 @@ def fitted_words(
     """Fit words; those that `known` holds with the same templates are taken over.
 
     Args:
-        templates: word -> one or more (n_rows, dim).
+        templates: word -> one or more (n_rows, dim); those of `known`'s model are taken as they are.
     """
     limit = float(bundle.manifest.decision["limit_distance"])
-    model = KeywordModel.unmeasured(templates, limit, brevity_weight(bundle))
-    old = _numbers_of(known) if known and _is_judged_alike(known.model, model) else {}
+    model, measured_by = KeywordModel.unmeasured(templates, limit, brevity_weight(bundle)), measure_digest(bundle)
+    old = _numbers_of(known) if known and known.measured_by == measured_by and known.model.limit == limit else {}
+    own = {word: model.templates_of(place) for place, word in enumerate(model.words)}
+    own |= {word: rows for word, (rows, _) in old.items() if word in own and _are_same(rows, templates[word])}
     numbers: list[tuple[float, NearMisses]] = []
     speech: Float32Array | None = None
-    for place, word in enumerate(model.words):
-        own = model.templates_of(place)
-        if word in old and _are_same(old[word][0], own):
+    for word, rows in own.items():
+        if word in old and _are_same(old[word][0], rows):
             numbers.append(old[word][1])
             continue
         speech = speech_rows(bundle) if speech is None else speech
-        numbers.append(_fitted(bundle, word, own, speech))
+        numbers.append(_fitted(bundle, word, rows, speech))
     ordinary = np.array([number for number, _ in numbers])
-    return FittedWords(replace(model, ordinary=ordinary), tuple(near for _, near in numbers))
+    model = replace(model, templates=tuple(chain.from_iterable(own.values())), ordinary=ordinary)
+    return FittedWords(model, tuple(near for _, near in numbers), measured_by)
 
 
 def near_misses_to_arrays(near_misses: Sequence[NearMisses]) -> dict[str, NDArray[Any]]:
@@ -95,10 +101,6 @@ def _numbers_of(known: FittedWords) -> dict[str, tuple[list[Float32Array], tuple
         word: (known.model.templates_of(place), (float(known.model.ordinary[place]), known.near_misses[place]))
         for place, word in enumerate(known.model.words)
     }
-
-
-def _is_judged_alike(one: KeywordModel, other: KeywordModel) -> bool:
-    return (one.limit, one.brevity_weight) == (other.limit, other.brevity_weight)
 
 
 def _are_same(some: Sequence[Float32Array], others: Sequence[Float32Array]) -> bool:

@@ -55,11 +55,19 @@ def warp(left: Float32Array, right: Float32Array) -> tuple[float, np.ndarray]:
         the accumulated cost, and int64 (n_cells, 2) of the path.
     """
     cost = 1.0 - left.astype(np.float64) @ right.astype(np.float64).T
-    total = np.full((len(left) + 1, len(right) + 1), np.inf)
+    n_left, n_right = cost.shape
+    total = np.full((n_left + 1, n_right + 1), np.inf)
     total[0, 0] = 0.0
-    for i, row in enumerate(cost, start=1):
-        for j, cell in enumerate(row, start=1):
-            total[i, j] = cell + min(total[i - 1, j - 1], total[i - 1, j], total[i, j - 1])
+    costs, cells, across = cost.ravel(), total.ravel(), n_right + 1  # a step of `n_right` goes down and left
+    for diagonal in range(n_left + n_right - 1):
+        row = max(0, diagonal - n_right + 1)
+        n_cells = min(diagonal, n_left - 1) - row + 1
+        first = row * n_right + diagonal - row
+        corner = row * across + diagonal - row  # up and left of the first cell
+        here = costs[first :: max(n_right - 1, 1)][:n_cells]
+        best = np.minimum(cells[corner::n_right][:n_cells], cells[corner + 1 :: n_right][:n_cells])
+        np.minimum(best, cells[corner + across :: n_right][:n_cells], out=best)
+        np.add(here, best, out=cells[corner + across + 1 :: n_right][:n_cells])
     return float(total[-1, -1]), _path(total)
 
 

@@ -114,6 +114,19 @@ def test_counter_examples_are_stored_and_grow(assembly, store):
     assert bank.words == {"forklift": 3, "conveyor": 3}
 
 
+def test_the_average_of_a_word_is_made_again_only_when_its_clips_are_others(assembly, store, monkeypatch):
+    # every enrolment made all averages again
+    enroll_keyword(assembly, store, "hall", clips("forklift", range(3)), word=KeywordWish("forklift", average=True))
+    made, make = [], keyword.representative
+    monkeypatch.setattr(keyword, "representative", lambda shots: made.append(len(shots)) or make(shots))
+    first = assembly.bank(store, "hall", "keyword").model
+    enroll_keyword(assembly, store, "hall", clips("warehouse", range(3)), word=KeywordWish("warehouse", average=True))
+    assert made == [3]
+    assert assembly.bank(store, "hall", "keyword").model.identity(0) == first.identity(0)
+    enroll_keyword(assembly, store, "hall", clips("forklift", [3, 4]), word="forklift")
+    assert made == [3, 5]
+
+
 def test_an_average_is_one_template_that_still_finds_the_word(assembly, store):
     enroll_keyword(assembly, store, "hall", clips("forklift", range(4)), word=KeywordWish("forklift", average=True))
     enroll_keyword(assembly, store, "hall", clips("conveyor", range(3)), word="conveyor")

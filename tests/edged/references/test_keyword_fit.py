@@ -66,6 +66,32 @@ def test_known_words_are_not_fitted_again_and_changed_ones_are(two, monkeypatch)
     assert seen == ["b", "c"]
 
 
+@pytest.mark.parametrize(
+    ("decision", "calibration"),
+    [
+        ({"ordinary_quantile": 0.5}, {}),
+        ({"own_exponent": 0.0}, {}),
+        ({"brevity_weight": 1.0}, {}),
+        ({}, {"background": background(30_000)}),
+    ],
+)
+def test_another_bundle_that_measures_otherwise_measures_all_words_again(two, decision, calibration):
+    # words enrolled before kept numbers that meant something else than those of words enrolled after
+    other = SimpleNamespace(
+        manifest=SimpleNamespace(decision=DECISION | decision, features={"hop_samples": HOP}),
+        calibration=BUNDLE.calibration | calibration,
+    )
+    words = {"a": clips(1), "b": clips(2), "c": clips(3)}
+    anew, after = fitted_words(other, words), fitted_words(other, words, two)
+    assert after.measured_by == anew.measured_by != two.measured_by
+    assert after.model.ordinary.tolist() == anew.model.ordinary.tolist()
+
+
+def test_templates_of_the_model_are_taken_as_they_are(two):
+    again = fitted_words(BUNDLE, {"a": two.model.templates_of(0), "b": clips(2)}, two)
+    assert [again.model.identity(place) for place in (0, 1)] == [two.model.identity(place) for place in (0, 1)]
+
+
 def test_they_are_stored_and_read_as_they_were(two):
     again = near_misses_of_arrays(near_misses_to_arrays(two.near_misses), 2)
     for one, other in zip(again, two.near_misses, strict=True):
