@@ -21,7 +21,7 @@ from edged.compile.parity import check_quickly
 from edged.compile.reference import reference_clips
 from edged.embed.bundle import Bundle
 from edged.embed.protocol import Embedder
-from edged.errors import AcceleratorError, BundleError, EdgedError
+from edged.errors import AcceleratorError, EdgedError
 from edged.flow import Embedding, Segment
 from edged.runtime.keeper import BetweenSegments
 from edged.runtime.messages import Announce, StatusChange
@@ -65,12 +65,15 @@ class SwitchingEmbedder:
         if self._fast is not None:
             try:
                 return self._fast.embed(segments)
-            except (AcceleratorError, BundleError) as error:
-                _log.error("%s failed, the CPU goes on: %s", self._fast.provider, error)
-                self.fault = str(error)
-                self.use(None)
-                self._on_fault(self.fault)
+            except Exception as error:  # noqa: BLE001 - foreign libraries raise what they like; monitoring goes on
+                self._give_up(self._fast.provider, _text(error))
         return self._trusted.embed(segments)
+
+    def _give_up(self, provider: str, reason: str) -> None:
+        _log.error("%s failed, the CPU goes on: %s", provider, reason)
+        self.fault = reason
+        self.use(None)
+        self._on_fault(reason)
 
     def use(self, fast: Accelerated | None) -> None:
         """Run the network by this from the next batch on, and release what ran it before; None = the CPU."""
@@ -78,7 +81,7 @@ class SwitchingEmbedder:
         if fast:
             self.fault = ""
         if before:
-            before.close()
+            _close(before)
 
 
 class Backends:
@@ -126,7 +129,7 @@ class Backends:
         for embedder in self._embedders.values():
             embedder.use(None)
         for made in self._latest.values():  # handed over, but the worker had ended
-            made.close()
+            _close(made)
         return True
 
     def status(self) -> dict[str, dict[str, str]]:
@@ -151,8 +154,8 @@ class Backends:
         """Look; whatever a GPU's libraries do then, the watcher goes on, and so does the CPU."""
         try:
             self._look(bundle)
-        except Exception as error:
-            reason = f"{type(error).__name__}: {error}"
+        except Exception as error:  # noqa: BLE001 - a thread's top
+            reason = _text(error)
             if self._reasons.get(bundle.digest) != reason:
                 _log.exception("no look could be taken at what might run %s", bundle.label)
                 self._stay_on_cpu(bundle, reason)
@@ -172,7 +175,7 @@ class Backends:
             reason = str(error)
         except Exception as error:  # noqa: BLE001 - foreign libraries raise what they like; monitoring goes on
             _log.exception("the engine of %s cannot be used", bundle.label)
-            reason = f"{type(error).__name__}: {error}"
+            reason = _text(error)
         if self._found(bundle)[1] == seen:  # else it was replaced meanwhile: the next look takes what is there now
             self._without_engine(bundle, reason)
 
@@ -232,3 +235,15 @@ class Backends:
         self._embedders[bundle.digest].use(embedder)
         _log.info("%s runs on %s", bundle.label, embedder.provider)
         self._announce(StatusChange(_DAEMON, "backend", embedder.provider, f"runs {bundle.label}"))
+
+
+def _close(embedder: Accelerated) -> None:
+    """Release a GPU's memory; one that has failed may refuse that too."""
+    try:
+        embedder.close()
+    except Exception:  # noqa: BLE001 - foreign libraries raise what they like
+        _log.exception("the memory of %s is left to the end of the process", embedder.provider)
+
+
+def _text(error: Exception) -> str:
+    return str(error) if isinstance(error, EdgedError) else f"{type(error).__name__}: {error}"

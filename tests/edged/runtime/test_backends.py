@@ -163,6 +163,7 @@ def test_when_the_engine_fails_the_cpu_goes_on_with_the_same_segments(gpu, plant
     check_same(plant.embedder.embed(segments), segments)
     assert plant.status[0] == "CPUExecutionProvider"
     assert plant.status[1]
+    assert plant.said[1:] == [("CPU", f"{BUNDLE.label}: {plant.status[1]}")]  # only the log knew
     assert gpu[0].open_contexts == 0
     check_same(plant.embedder.embed(segments), segments)
 
@@ -260,3 +261,49 @@ def test_a_switch_releases_what_it_replaces():
     assert (one.closed, two.closed, switch.provider) == (1, 0, "fast")
     switch.use(None)
     assert (two.closed, switch.provider) == (1, "CPUExecutionProvider")
+
+
+class Failing:
+    """A GPU that fails as its libraries please, and then does not even let go."""
+
+    provider = "failing"
+
+    def embed(self, _segments):
+        raise ZeroDivisionError("no such stream")
+
+    def close(self):
+        raise OSError("the device is lost")
+
+
+def test_whatever_a_gpu_raises_the_cpu_goes_on_and_it_is_told(segments):
+    # what was not an error of edged's own ended the worker
+    told = []
+    switch = SwitchingEmbedder(OnnxEmbedder(BUNDLE), told.append)
+    switch.use(Failing())
+    check_same(switch.embed(segments), segments)
+    assert (switch.provider, switch.fault) == ("CPUExecutionProvider", "ZeroDivisionError: no such stream")
+    assert told == ["ZeroDivisionError: no such stream"]
+
+
+@pytest.mark.parametrize("place", ["_found", "_without_engine"])
+def test_whatever_a_look_raises_the_watcher_goes_on(plant, monkeypatch, place):
+    # it ended the watcher, and with it the daemon
+    looked = threading.Event()
+    original, n_looks = getattr(Backends, place), []
+
+    def break_first(self, *arguments):
+        n_looks.append(place)
+        if len(n_looks) == 1:
+            raise MemoryError("no room for a context")
+        looked.set()
+        return original(self, *arguments)
+
+    monkeypatch.setattr(Backends, place, break_first)
+    plant.backends.start()
+    plant.wait_for_action()
+    plant.work()
+    assert plant.said == [("CPU", f"{BUNDLE.label}: MemoryError: no room for a context")]
+    if place == "_found":  # the next look finds what is there
+        assert looked.wait(60.0)
+    else:
+        assert plant.status == ("CPUExecutionProvider", "MemoryError: no room for a context")
