@@ -57,7 +57,10 @@ as_edged() {
     setpriv --reuid=edged --regid=edged --init-groups "$ROOT/current/bin/edged" "$@" >/dev/null
 }
 
-# Restart the service; ready when systemd says so, and still up a little later.
+# Which life of the service this is: a daemon that crashed begins anew in the same process, but says so.
+life() { systemctl show --property=ExecMainStartTimestampMonotonic --property=StatusText "$UNIT"; }
+
+# Restart the service; ready when systemd says so, and still in the same life a little later.
 becomes_ready() {
     local since
     since=$(date +%s)
@@ -69,11 +72,14 @@ becomes_ready() {
         journalctl --unit="$UNIT" --since="@$since" --lines=40 --no-pager --output=cat >&2 || true
         return 1
     fi
-    local starts
-    starts=$(systemctl show --property=ExecMainStartTimestampMonotonic --value "$UNIT")
-    sleep "$SETTLE_S"
-    systemctl is-active --quiet "$UNIT" &&
-        [ "$starts" = "$(systemctl show --property=ExecMainStartTimestampMonotonic --value "$UNIT")" ]
+    local began waited
+    began=$(life)
+    case $began in *"safe mode"*) return 1 ;; esac
+    for ((waited = 0; waited < SETTLE_S; waited++)); do
+        sleep 1
+        [ "$(life)" = "$began" ] || return 1
+    done
+    systemctl is-active --quiet "$UNIT"
 }
 
 go_back() { # RELEASE UNITS WAS_WANTED

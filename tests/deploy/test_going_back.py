@@ -14,6 +14,7 @@ SYSTEMCTL = """#!/bin/sh
 echo "$*" >>calls
 case $* in
     *ActiveState*) cat state ;;
+    *StatusText*) cat told; if test "$(cat lives)" = many; then wc -l <calls; fi ;;
     restart*) test "$(cat ready)" = "$(readlink opt/edged/current)" ;;
     is-active*) test "$(cat state)" = active ;;
 esac
@@ -52,12 +53,17 @@ class Host:
         (place / "share/units/systemd/system/edged.service").write_text(name, encoding="utf-8")
         os.utime(place, (seconds, seconds))
 
-    def set(self, *, current=None, state="active", ready=""):
-        """Which release is the current one, what systemd says of the service, which one would become ready."""
+    def set(self, *, current=None, state="active", ready="", told="2 streams", lives="one"):
+        """Which release is the current one, what systemd says of the service, which one would become ready.
+
+        And what the service tells of itself, and whether it begins anew again and again.
+        """
         if current:
             (self.root / "opt/edged/current").symlink_to(f"releases/{current}")
         (self.root / "state").write_text(state)
         (self.root / "ready").write_text(f"releases/{ready}")
+        (self.root / "told").write_text(told)
+        (self.root / "lives").write_text(lives)
 
     def run(self, script, *arguments):
         environment = {**os.environ, "PATH": f"{self.root}/bin:{os.environ['PATH']}"}
@@ -93,6 +99,17 @@ def test_a_release_that_does_not_become_ready_gives_way_to_the_one_before(host):
     assert "1-a is put back and runs" in done.stderr
     assert (host.current, host.unit) == ("1-a", "1-a")
     assert not list(host.root.rglob("*.new"))
+
+
+@pytest.mark.parametrize("how", [{"told": "safe mode: nothing is listened to"}, {"lives": "many"}])
+def test_a_release_that_crashes_once_it_is_ready_is_none(host, how):
+    """A daemon whose thread dies goes on as the same process, and ends in a safe mode that is ready to systemd."""
+    host.release("1-a", seconds=1)
+    host.release("2-b", seconds=2)
+    host.set(current="1-a", ready="2-b", **how)
+    done = host.run("activate.sh", "2-b")
+    assert done.returncode == 1
+    assert host.current == "1-a"
 
 
 def test_engines_of_the_release_before_are_not_built_on(host):
