@@ -44,9 +44,10 @@ def run(config: Config, reread: Reread | None = None) -> int:
             life, exit_code = _lived(config, reread, Starts(config))
         if exit_code != BEGIN_ANEW:
             break
-        _log.warning("beginning anew: %s", life.fault or "as it was asked to")
+        fault = life.fault or "as it was asked to"
+        _log.warning("beginning anew: %s", fault)
         if reread is not None:
-            _replace_process(reread)
+            _replace_process(reread, fault)
         life.control.finish_job()  # it may write to a database that is about to be moved aside
     if life.control.is_busy:  # Python would wait for it at the end; the state is whole at any instant
         _log.warning("an enrolment was not done: it is given up, nothing of it is kept")
@@ -72,10 +73,10 @@ def _lived(config: Config, reread: Reread | None, starts: Starts) -> tuple[Life,
     except BaseException as error:
         starts.failed(f"{type(error).__name__}: {error}")
         raise
-    if life.fault:
-        starts.failed(life.fault)
-    else:
+    if not life.fault:
         starts.forget()
+    elif loop is None:  # else what led to safe mode says more
+        starts.failed(life.fault)
     return life, exit_code
 
 
@@ -95,15 +96,14 @@ def _safe_life(config: Config, reread: Reread | None, loop: CrashLoop) -> Life:
     return SafeMode(config, loop, reread=reread)
 
 
-def _replace_process(reread: Reread) -> None:
+def _replace_process(reread: Reread, fault: str) -> None:
     """Become a new process of the same number; returns only where the configuration was broken meanwhile."""
     try:
         reread()
     except ConfigError as error:
         _log.error("the configuration of before stays: %s", error)
         return
-    if watchdog_interval_s() is not None:
-        notify(WATCHDOG)
+    notify(f"STATUS=beginning anew: {' '.join(fault.split())}", *([WATCHDOG] if watchdog_interval_s() else []))
     signal.signal(signal.SIGHUP, signal.SIG_IGN)  # it reads its configuration anyway
     for stream in (sys.stdout, sys.stderr):
         stream.flush()

@@ -23,6 +23,7 @@ from edged.observe.metrics import Metrics
 from edged.pipeline import Monitor, run_once
 from edged.runtime.backends import Backends
 from edged.runtime.clips import ClipSaver
+from edged.runtime.keeper import Keeper
 from edged.runtime.keyword_limits import KeywordLimitKeeper
 from edged.runtime.life import BEGIN_ANEW, DAEMON, Life, Reread
 from edged.runtime.messages import StatusChange, detection_event, score_event
@@ -94,11 +95,11 @@ class Service(Life):
                 self.metrics.serve(self.config.metrics)
                 started.callback(self.metrics.stop)
             self.clips.start()
-            started.callback(self._stop_clips)
+            started.callback(self._end, self.clips, 0.7, "clips that were not saved yet are lost")
             self.thresholds.start()
-            started.callback(self._stop_thresholds)
+            started.callback(self._end, self.thresholds, 0.8, "the scores heard lately could not be stored in time")
             self.keyword_limits.start()
-            started.callback(self._stop_keyword_limits)
+            started.callback(self._end, self.keyword_limits, 0.9, "what came near to words lately could not be stored")
             self.backends.start()
             started.callback(self._stop_backends)
             self.worker.start()
@@ -196,17 +197,9 @@ class Service(Life):
         if self.worker.is_alive or not self.backends.stop(self._left_s(0.8)):
             _log.warning("the GPU's memory is left to the end of the process")
 
-    def _stop_clips(self) -> None:
-        if not self.clips.stop(self._left_s(0.7)):
-            _log.warning("clips that were not saved yet are lost")
-
-    def _stop_keyword_limits(self) -> None:
-        if not self.keyword_limits.stop(self._left_s(0.9)):
-            _log.warning("what came near to words lately could not be stored in time")
-
-    def _stop_thresholds(self) -> None:
-        if not self.thresholds.stop(self._left_s(0.8)):
-            _log.warning("the scores heard lately could not be stored in time")
+    def _end(self, part: ClipSaver | Keeper[Any], reserve_s: float, otherwise: str) -> None:
+        if not part.stop(self._left_s(reserve_s)):
+            _log.warning(otherwise)
 
     # -- serving -------------------------------------------------------------------------------------------------------
 

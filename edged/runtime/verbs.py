@@ -11,12 +11,10 @@ from typing import Any
 from edged.assembly import MONITOR_NAMES, Assembly
 from edged.config import Config
 from edged.control.server import Verb
-from edged.errors import ControlError, EnrolmentError, StateError, UsageError
+from edged.errors import ControlError, StateError, UsageError
 from edged.events.replay import replay
 from edged.events.schema import Journalled
-from edged.flow import SAMPLE_RATE_HZ
 from edged.pipeline import Monitor
-from edged.references.clips import ANOMALY_CLIPS, Clip, clip_of_samples
 from edged.references.enroll import Terms, enroll_domain, enroll_events, enroll_paths
 from edged.references.feedback import give_feedback
 from edged.references.overview import overview
@@ -37,11 +35,11 @@ from edged.runtime.arguments import (
     TailArgs,
     parsed,
 )
+from edged.runtime.just_heard import just_heard
 from edged.runtime.messages import Announce, StatusChange
 from edged.runtime.sending import Sending
 from edged.runtime.stream import Stream
 
-_JUST_HEARD_CLIP_S = 10.0
 ARCHIVE_NAME = "bank.edged-bank"
 
 UseBank = Callable[[Any, Any], None]
@@ -176,7 +174,7 @@ class Verbs:
                     counters=counters, average=wanted.average, channel=wanted.channel, terms=terms,
                 )  # fmt: skip
             return self._sending.for_client(facts)
-        clips, notes = self._just_heard(wanted.stream, wanted.last_s)
+        clips, notes = just_heard(self._running(wanted.stream), wanted.last_s)
         report = enroll_domain(assembly, store, wanted.stream, clips, domain=wanted.domain, terms=terms)
         return report.facts() | {"notes": [*notes, *report.notes]}
 
@@ -194,33 +192,6 @@ class Verbs:
             )  # fmt: skip
             self._refresh(assembly, store)
         return report
-
-    def _just_heard(self, name: str, last_s: float) -> tuple[list[Clip], list[str]]:
-        """The latest sound of a stream in clips of 10 s, and notes on what of it could not be used.
-
-        Raises:
-            EnrolmentError: nothing long enough was heard, or nothing but silence.
-        """
-        length = round(_JUST_HEARD_CLIP_S * SAMPLE_RATE_HZ)
-        pieces = [
-            (f"{name}@{stretch.sample + at}", stretch.samples[at : at + length])
-            for stretch in self._running(name).ring.last(last_s)
-            for at in range(0, len(stretch.samples) - length + 1, length)
-        ]
-        if not pieces:
-            raise EnrolmentError(f"stream '{name}': less than {_JUST_HEARD_CLIP_S:g} s were heard without a gap")
-        clips, notes = [], []
-        for label, samples in pieces:
-            try:
-                clips.append(clip_of_samples(label, samples, ANOMALY_CLIPS))
-            except EnrolmentError as error:
-                notes.append(f"passed over: {error}")
-        if not clips:
-            raise EnrolmentError(f"stream '{name}': only silence was heard", fix="check the microphone")
-        heard_s = len(clips) * _JUST_HEARD_CLIP_S
-        if heard_s < last_s - _JUST_HEARD_CLIP_S:
-            notes.append(f"{heard_s:g} s of the {last_s:g} s asked for could be used")
-        return clips, notes
 
     def rollback(self, args: dict[str, Any]) -> dict[str, Any]:
         """Go back to an earlier version of a bank."""

@@ -9,6 +9,7 @@ from edged.events.schema import ScoreEvent, StatusEvent
 from edged.flow import Block
 from edged.references.store import BankStore
 from edged.ring import Ring
+from edged.runtime.just_heard import just_heard
 from edged.runtime.verbs import Verbs
 from tests.fakes.monitor import fake_stream
 
@@ -102,7 +103,7 @@ def test_silence_in_what_was_heard_is_passed_over_and_said(verbs):
     ring = verbs._streams["press"].ring = Ring(60.0)
     sound = 0.1 * np.sin(np.arange(160_000) * 0.1, dtype=np.float32)
     ring.write(Block(0, np.concatenate([sound, np.zeros(160_000, np.float32), sound * 0.5])))
-    clips, notes = verbs._just_heard("press", 60.0)
+    clips, notes = just_heard(verbs._streams["press"], 60.0)
     assert len(clips) == 2
     assert notes == ["passed over: press@160000: silent", "20 s of the 60 s asked for could be used"]
 

@@ -1,0 +1,38 @@
+"""What a running stream has just heard, as clips to enrol."""
+
+from __future__ import annotations
+
+from edged.errors import EnrolmentError
+from edged.flow import SAMPLE_RATE_HZ
+from edged.references.clips import ANOMALY_CLIPS, Clip, clip_of_samples
+from edged.runtime.stream import Stream
+
+_CLIP_S = 10.0
+
+
+def just_heard(stream: Stream, last_s: float) -> tuple[list[Clip], list[str]]:
+    """The latest sound in clips of 10 s, and notes on what of it could not be used; from any thread.
+
+    Raises:
+        EnrolmentError: nothing long enough was heard, or nothing but silence.
+    """
+    length = round(_CLIP_S * SAMPLE_RATE_HZ)
+    pieces = [
+        (f"{stream.name}@{stretch.sample + at}", stretch.samples[at : at + length])
+        for stretch in stream.ring.last(last_s)
+        for at in range(0, len(stretch.samples) - length + 1, length)
+    ]
+    if not pieces:
+        raise EnrolmentError(f"stream '{stream.name}': less than {_CLIP_S:g} s were heard without a gap")
+    clips, notes = [], []
+    for label, samples in pieces:
+        try:
+            clips.append(clip_of_samples(label, samples, ANOMALY_CLIPS))
+        except EnrolmentError as error:
+            notes.append(f"passed over: {error}")
+    if not clips:
+        raise EnrolmentError(f"stream '{stream.name}': only silence was heard", fix="check the microphone")
+    heard_s = len(clips) * _CLIP_S
+    if heard_s < last_s - _CLIP_S:
+        notes.append(f"{heard_s:g} s of the {last_s:g} s asked for could be used")
+    return clips, notes
