@@ -8,7 +8,7 @@ from pathlib import Path
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 CRASHES = '\n\ndef run(*_):\n    raise RuntimeError("broken on purpose")\n'
-NEVER_READY = '\n\ndef run(*_):\n    print("hangs on purpose", flush=True)\n    time.sleep(3600)\n'
+NEVER_READY = '\n\ndef run(*_):\n    import time\n    print("hangs on purpose", flush=True)\n    time.sleep(3600)\n'
 
 
 def wheels_of_this_tree(directory):
@@ -40,7 +40,7 @@ def _repack(wheel, directory, version, service_end):
             data = old.read(entry)
             if entry.filename.endswith(("/METADATA", "edged/__init__.py")):
                 data = data.replace(number.encode(), version.encode(), 1)
-            if entry.filename == "edged/service.py":
+            if entry.filename == "edged/daemon.py":
                 data += service_end.encode()
             if entry.filename.endswith("/RECORD"):  # pip goes by the names
                 data = "".join(f"{line.split(',')[0]},,\n" for line in data.decode().splitlines()).encode()
@@ -69,7 +69,7 @@ def other_package(package, directory, version, service_end=""):
     control.write_text(control.read_text().replace(f"Version: {number}-", f"Version: {version}-"))
     edged = next(new.glob("lib/python3.*/site-packages/edged"))
     (edged / "__init__.py").write_text((edged / "__init__.py").read_text().replace(number, version, 1))
-    with (edged / "service.py").open("a") as service:
+    with (edged / "daemon.py").open("a") as service:
         service.write(service_end)
     done("sh", "-c", 'cd "$1" && find opt usr -type f -print0 | xargs -0 md5sum >DEBIAN/md5sums', "sums", tree)
     target = directory / f"edged_{version}.deb"
