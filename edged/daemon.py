@@ -92,7 +92,7 @@ def _safe_life(config: Config, reread: Reread | None, loop: CrashLoop) -> Life:
     """
     _log.error("safe mode: %s", loop)
     if config.exit_when_done:
-        raise StateError(f"{loop.reason}; the last time: {loop.last_error}", fix=loop.fix)
+        raise StateError(f"{loop.reason}; the last time: {loop.last_error}", fix="mend that, and run it again")
     return SafeMode(config, loop, reread=reread)
 
 
