@@ -69,7 +69,11 @@ class Salvage:
 def is_damaged(state_dir: Path) -> bool:
     """Whether the state database has to be salvaged; it may be in use."""
     path = state_dir / DATABASE_NAME
-    return path.exists() and not _is_sound(path)
+    try:
+        return path.exists() and not _is_sound(path)
+    except OSError as error:  # the disk is, perhaps
+        _log.warning("%s: %s", path, error.strerror)
+        return False
 
 
 def salvage_if_damaged(state_dir: Path, now_ns: int) -> Salvage | None:

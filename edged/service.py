@@ -143,6 +143,7 @@ class Service(Life):
             list(self.streams.values()), lambda monitor: self.backends.embedder(monitor.bundle), self._publish,
             self._changed, self.metrics.observe,
         )  # fmt: skip
+        self._watchdog = Watchdog(self.worker)
         self.backends = Backends(self._assembly, self._bundles(), self.worker.between_segments, self.announce)
         self.keyword_limits = KeywordLimitKeeper(
             config.state_path, self.streams,
@@ -202,10 +203,6 @@ class Service(Life):
             _log.warning(otherwise)
 
     # -- serving -------------------------------------------------------------------------------------------------------
-
-    def _serve(self) -> int:
-        self._watchdog = Watchdog(self.worker)
-        return super()._serve()
 
     def _tick(self, now_s: float) -> int | None:
         self._watchdog.tick(now_s)

@@ -1,3 +1,6 @@
+import fcntl
+import threading
+
 import pytest
 
 from edged.errors import StateError
@@ -13,3 +16,16 @@ def test_one_daemon_at_a_time_and_others_can_see_it(tmp_path):
             pass
     assert not daemon_holds(state)
     assert state.stat().st_mode & 0o007 == 0
+
+
+def test_who_only_looks_is_in_no_daemons_way(tmp_path):
+    """A command that looked just as a daemon started made it end: "another daemon uses it"."""
+    with only_daemon(tmp_path):
+        pass
+    with (tmp_path / "edged.lock").open() as looking:
+        fcntl.flock(looking, fcntl.LOCK_SH)
+        release = threading.Timer(0.1, fcntl.flock, (looking, fcntl.LOCK_UN))
+        release.start()
+        with only_daemon(tmp_path):
+            assert daemon_holds(tmp_path)
+        release.join()
