@@ -14,7 +14,7 @@ PACKAGES = ("systemd", "systemd-sysv", "dbus", "python3", "python3-venv", "libpo
 CACHE = Path(os.environ.get("EDGED_BOOT_CACHE", tempfile.gettempdir() + "/edged-boot"))
 BOOT_TIMEOUT_S = 120.0
 STOP_TIMEOUT_S = 30.0
-COMMAND_TIMEOUT_S = 600.0
+COMMAND_TIMEOUT_S = 1800.0
 ENVIRONMENT = {
     "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
     "HOME": "/root",
@@ -37,8 +37,8 @@ def why_not():
     return next((reason for reason, holds in reasons.items() if holds), "")
 
 
-def debian_tree():
-    """A minimal tree of the Debian that runs here, from its configured mirror; made once."""
+def mirror_and_codename():
+    """Where the Debian that runs here has its packages from, and what it is called."""
     listed = [
         "apt-get",
         "indextargets",
@@ -47,7 +47,12 @@ def debian_tree():
         "Component: main",
         "Created-By: Packages",
     ]
-    mirror, codename = subprocess.check_output(listed, text=True).splitlines()[0].split()
+    return subprocess.check_output(listed, text=True).splitlines()[0].split()
+
+
+def debian_tree():
+    """A minimal tree of the Debian that runs here, from its configured mirror; made once."""
+    mirror, codename = mirror_and_codename()
     name = hashlib.sha256(" ".join((mirror, codename, *PACKAGES)).encode()).hexdigest()[:8]
     tree = CACHE / f"{codename}-{name}"
     if not tree.is_dir():
@@ -61,10 +66,10 @@ def debian_tree():
 
 
 class Machine:
-    """A booted machine: run commands in it as root."""
+    """A machine by its first process: run commands in it as root."""
 
-    def __init__(self, leader):
-        self._leader = leader
+    def __init__(self, leader, **environment):
+        self._leader, self._environment = leader, {**ENVIRONMENT, **environment}
 
     def run(self, *command, timeout_s=COMMAND_TIMEOUT_S):
         """A command, whatever comes of it."""
@@ -80,7 +85,9 @@ class Machine:
             "run",
             *map(str, command),
         ]
-        return subprocess.run(enter, env=ENVIRONMENT, capture_output=True, text=True, timeout=timeout_s, check=False)
+        return subprocess.run(
+            enter, env=self._environment, capture_output=True, text=True, timeout=timeout_s, check=False
+        )
 
     def call(self, *command):
         """A command that must succeed; what it prints."""
@@ -94,8 +101,8 @@ class Machine:
     def property(self, name, unit="edged.service"):
         return self.call("systemctl", "show", f"--property={name}", "--value", unit)
 
-    def journal(self):
-        return self.run("journalctl", "--unit=edged.service", "--output=cat", "--no-pager", "--lines=500").stdout
+    def journal(self, unit="edged.service"):
+        return self.run("journalctl", f"--unit={unit}", "--output=cat", "--no-pager", "--lines=500").stdout
 
     def wait_until(self, condition, timeout_s=60.0):
         """Poll: what systemd does next is told to nobody."""
@@ -106,15 +113,48 @@ class Machine:
 
 
 @contextmanager
-def booted(*shared):
-    """A machine in which these directories of the host lie below /shared, read-only."""
-    binds = [f"--bind-ro={directory}:/shared/{directory.name}" for directory in shared]
+def own_tree(directory):
+    """A Debian tree below this directory: what is changed in it stays, as on a disk, until the end."""
+    parts = [directory / name for name in ("upper", "work", "tree")]
+    for part in parts:
+        part.mkdir()
+    upper, work, tree = parts
+    options = f"lowerdir={debian_tree()},upperdir={upper},workdir={work}"
+    subprocess.run(["mount", "-t", "overlay", "-o", options, "overlay", tree], check=True)
+    try:
+        yield tree
+    finally:
+        subprocess.run(["umount", tree], check=True)
+
+
+def in_image(tree, shared, *command):
+    """Run a command that must succeed in a tree in which nothing runs, as whoever makes an image does."""
+    nspawn = [*_nspawn(tree, shared), "--console=pipe", *map(str, command)]
+    done = subprocess.run(nspawn, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, f"{command}: {done.stdout}{done.stderr}"
+    return done.stdout.strip()
+
+
+def _nspawn(tree, shared, has_network=False):
     # a host that was not booted with systemd has nobody to make a scope
     scope = [] if Path("/run/systemd/system").is_dir() else ["--keep-unit"]
-    command = [
-        "systemd-nspawn", "--quiet", f"--directory={debian_tree()}", "--volatile=overlay", "--boot", "--register=no",
-        *scope, "--private-network", "--machine=edged-boot-test", "--console=pipe", *binds,
+    binds = [f"--bind-ro={directory}:/shared/{directory.name}" for directory in shared]
+    return [
+        "systemd-nspawn", "--quiet", f"--directory={tree}", "--register=no", *scope,
+        *([] if has_network else ["--private-network"]), "--machine=edged-boot-test", *binds,
     ]  # fmt: skip
+
+
+@contextmanager
+def booted(*shared, tree=None, has_network=False):
+    """A machine in which these directories of the host lie below /shared, read-only.
+
+    Args:
+        tree: boots this one, and what is changed in it stays.
+        has_network: the host's.
+    """
+    volatile = [] if tree else ["--volatile=overlay"]
+    command = [*_nspawn(tree or debian_tree(), shared, has_network), *volatile, "--boot", "--console=pipe"]
     with tempfile.TemporaryFile() as console:
         nspawn = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=console, stderr=console)
         try:

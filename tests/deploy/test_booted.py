@@ -4,12 +4,22 @@ Takes minutes, and root: EDGED_BOOT_TEST=1 .venv-test/bin/python -m pytest tests
 """
 
 import filecmp
-import json
 import subprocess
 
 import pytest
-import soundfile
 
+from tests.deploy.installed import (
+    COMPILE,
+    CONFIG,
+    CONFIG_FILE,
+    STATE,
+    bank_of,
+    hears_and_scores,
+    processes,
+    runs_anew,
+    set_up,
+    status,
+)  # fmt: skip
 from tests.deploy.machine import booted, why_not
 from tests.deploy.wheels import (
     CRASHES,
@@ -18,82 +28,13 @@ from tests.deploy.wheels import (
     build_package,
     other_package,
     other_version,
-    wheels_of_this_tree,
 )  # fmt: skip
-from tests.integration.helpers import RATE_HZ, hum
 
 pytestmark = [
     pytest.mark.skipif(bool(why_not()), reason=f"no booted machine: {why_not()}"),
     pytest.mark.timeout(1800),
     pytest.mark.xdist_group("booted"),
 ]
-
-# the daemon keeps the microphone's place with a file that never ends
-CONFIG = """
-devices: {hall: {source: file, path: /var/lib/edged/hum.wav, loop: true}}
-streams: {press-3: {device: hall, channel: 0, monitors: [anomaly, keyword]}}
-"""
-# of the unit, only the waiting is shortened
-QUICK = """
-[Service]
-WatchdogSec=4
-TimeoutAbortSec=2
-TimeoutStartSec=40
-RestartSec=1
-"""
-CONFIG_FILE, STATE = "/etc/edged/edged.yaml", "/var/lib/edged"
-
-
-@pytest.fixture(scope="module")
-def sounds(tmp_path_factory):
-    directory = tmp_path_factory.mktemp("sounds")
-    for seed in range(4):
-        soundfile.write(directory / f"{seed}.wav", hum(10.0, seed), RATE_HZ)
-    return directory
-
-
-@pytest.fixture(scope="module")
-def wheels(tmp_path_factory):
-    return wheels_of_this_tree(tmp_path_factory.mktemp("build") / "wheels")
-
-
-def set_up(machine, sounds):
-    """A configuration, something to hear, and references, made as an operator would, by root."""
-    machine.call("install", "-o", "edged", f"/shared/{sounds.name}/0.wav", f"{STATE}/hum.wav")
-    machine.write(CONFIG_FILE, CONFIG)
-    machine.write("/etc/systemd/system/edged.service.d/quick.conf", QUICK)
-    machine.call("systemctl", "daemon-reload")
-    machine.call("edged", "enroll", "--clips", f"/shared/{sounds.name}", "--stream", "press-3")
-
-
-def status(machine):
-    return json.loads(machine.call("edged", "status", "--json"))
-
-
-def processes(machine):
-    """Processes of the daemon's user; there is no pgrep on a minimal Debian."""
-    user = machine.run("id", "-u", "edged").stdout.strip()
-    return machine.call("find", "/proc", "-mindepth", "1", "-maxdepth", "1", "-uid", user).split() if user else []
-
-
-def runs_anew(machine, pid):
-    """Whether the daemon is ready, and another process than this one."""
-    shown = machine.call("systemctl", "show", "--property=ActiveState,MainPID", "edged.service")
-    facts = dict(line.split("=") for line in shown.splitlines())
-    return facts["ActiveState"] == "active" and facts["MainPID"] not in {"0", pid}
-
-
-def bank_of(machine):
-    return machine.call("edged", "references", "show", "--stream", "press-3")
-
-
-def hears_and_scores(machine):
-    def counts():
-        return status(machine)["streams"]["press-3"]["samples"]["keyword"]
-
-    before = counts()["scored"]
-    machine.wait_until(lambda: counts()["scored"] > before)
-    return counts()["lost"] == 0
 
 
 # -- the package -------------------------------------------------------------------------------------------------------
@@ -181,6 +122,27 @@ def test_a_configuration_that_cannot_be_used_is_not_tried_again(packaged):
     assert packaged.property("ExecMainStatus") == "78"
     packaged.write(CONFIG_FILE, CONFIG)
     packaged.call("systemctl", "restart", "edged")
+
+
+def test_without_a_gpu_nothing_is_compiled(packaged):
+    wanted = packaged.call("systemctl", "list-dependencies", "--plain", "edged.service")
+    assert "edged-compile.service" in wanted
+    assert packaged.property("ConditionResult", COMPILE) == "no"
+    assert packaged.property("ActiveState", COMPILE) == "inactive"
+    assert hears_and_scores(packaged)
+
+
+def test_a_gpu_without_tensorrt_is_said_and_does_no_harm(packaged):
+    packaged.call("touch", "/dev/nvidia0")  # all that the condition asks for
+    packaged.call("systemctl", "restart", "edged")
+    packaged.wait_until(lambda: packaged.property("ActiveState", COMPILE) == "inactive")
+    assert packaged.property("ConditionResult", COMPILE) == "yes"
+    assert (packaged.property("Result", COMPILE), packaged.property("ExecMainStatus", COMPILE)) == ("success", "0")
+    assert "nothing to do: TensorRT cannot be loaded" in packaged.journal(COMPILE)
+    assert hears_and_scores(packaged)
+    assert {one["runs_on"] for one in status(packaged)["backends"].values()} == {"CPUExecutionProvider"}
+    assert packaged.call("systemctl", "--failed", "--quiet", "--plain", "edged*") == ""
+    packaged.call("rm", "/dev/nvidia0")
 
 
 def test_a_hung_daemon_is_killed_and_started_again(packaged):

@@ -3,6 +3,8 @@
 import os
 import shutil
 import subprocess
+import sys
+import tempfile
 import zipfile
 from pathlib import Path
 
@@ -15,6 +17,15 @@ def wheels_of_this_tree(directory):
     """Every wheel of this source, as install.sh takes them from the network."""
     done(REPOSITORY / "deploy/install.sh", "--download", directory)
     return directory
+
+
+def own_wheel(directory):
+    """This source's own wheel alone; its path."""
+    with tempfile.TemporaryDirectory() as copy:  # since setuptools leaves its own files in what it builds
+        for name in ("pyproject.toml", "README.md", "LICENSE", "edged", "trainer"):
+            done("cp", "-r", REPOSITORY / name, copy)
+        done(sys.executable, "-m", "pip", "--quiet", "wheel", "--no-deps", "--wheel-dir", directory, copy)
+    return next(directory.glob("edged-*.whl"))
 
 
 def other_version(wheels, directory, version, service_end=""):
@@ -49,9 +60,9 @@ def _repack(wheel, directory, version, service_end):
             new.writestr(zipfile.ZipInfo(name, entry.date_time), data, zipfile.ZIP_STORED)
 
 
-def build_package(wheels, directory):
+def build_package(wheels, directory, *options):
     """The Debian package of these wheels, packed fast; its path."""
-    done(REPOSITORY / "deploy/build-deb.sh", "--offline", wheels, "--out", directory, "--compression", "none")
+    done(REPOSITORY / "deploy/build-deb.sh", "--offline", wheels, "--out", directory, "--compression", "none", *options)
     return next(directory.glob("edged_*.deb"))
 
 
@@ -79,6 +90,7 @@ def other_package(package, directory, version, service_end=""):
 
 
 def done(*command):
-    """A command that must succeed."""
+    """A command that must succeed; what it prints."""
     ended = subprocess.run(list(map(str, command)), capture_output=True, text=True, check=False)
     assert ended.returncode == 0, f"{command}: {ended.stdout}{ended.stderr}"
+    return ended.stdout
