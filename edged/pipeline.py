@@ -266,18 +266,18 @@ class KeywordMonitor(FrontHalf):
         return spotter.bank.version if spotter else 0
 
     def use_bank(self, bank: AnomalyBank | KeywordBank | None) -> Outcome:
-        """Take other words from the next embedding on; what waits for its decision is decided now."""
+        """Take other words from the next embedding on; what is over is decided now, what is being said goes on."""
         if isinstance(bank, AnomalyBank):
             raise StateError(f"{self.stream}: anomaly references cannot serve a keyword monitor")
-        if self._spotter:
-            self._leftover += self._spotter.finish()
-            self._given_up = [*self._given_up[-MOST_GIVEN_UP:], *self._spotter.take_near_misses()]
-        decision = self.bundle.manifest.decision
+        before, decision = self._spotter, self.bundle.manifest.decision
         # the worker waits for this: words that stay keep the limit last found, from newer facts than `heard`
-        known = dict(zip(self._spotter.identities, self._limits, strict=True)) if self._spotter else {}
+        known = dict(zip(before.identities, self._limits, strict=True)) if before else {}
         self._limits = tuple(LimitFinder(bank, self._settings, self._heard).limits(known)) if bank else ()
         limits = limits_of(self._limits)
         self._spotter = KeywordSpotter(bank, decision, limits, self._spec, self._all_matches) if bank else None
+        if before:
+            self._leftover += self._spotter.follow(before) if self._spotter else before.finish()
+            self._given_up = [*self._given_up[-MOST_GIVEN_UP:], *before.take_near_misses()]
         return Outcome()
 
     def accept(self, embedding: Embedding) -> Outcome:

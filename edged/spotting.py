@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import cached_property
 
 import numpy as np
@@ -21,11 +22,13 @@ from edged.score.verification import LEAD_ROWS, RowMemory, Verification
 MOST_TAKEN = 8
 """Changes of the limits whose near misses wait to be taken: nobody takes them offline."""
 REMEMBERED_ROWS = 1_000
-"""For the verification of matches, beside twice the longest template: rivals may make a match wait."""
+"""Beside twice the longest template: rivals may make a match wait, and then it is verified."""
 
 
 class KeywordSpotter:
     """DTW and decision for one version of the enrolled words; begins anew after every gap.
+
+    Another version goes on in mid-word: see `follow`.
 
     Args:
         limits: distance of each word at which it counts as found.
@@ -53,12 +56,14 @@ class KeywordSpotter:
         hold = decision["loose_hold_frames" if all_matches else "hold_frames"]
         self._dtw = StreamingDtw(model.templates)
         self._verification = Verification(bank.verifier) if bank.verifier else None
-        longest = max(map(len, model.templates), default=0)
-        self._memory = RowMemory(2 * longest + REMEMBERED_ROWS)
-        self._decider = KeywordDecider(model.word_frames, self._limits, int(hold), eager=not all_matches)
+        self._longest = max(map(len, model.templates), default=0)
+        self._memory = RowMemory(2 * self._longest + REMEMBERED_ROWS)
+        self._decider = KeywordDecider(
+            model.word_frames, self._limits, int(hold),
+            eager=not all_matches, longest_frames=self._longest, is_upheld=self._is_upheld,
+        )  # fmt: skip
         self._early_frames = [early_rows(n_frames, spec.hop_samples) for n_frames in model.word_frames]
         self._origin = self._next_sample = self._epoch = -1
-        self._n_frames = 0
 
     def push(self, embedding: Embedding, frames: Float32Array) -> tuple[Detection, ...]:
         """Frames (n_frames, dim) of one segment; those beyond the signal's end are left out."""
@@ -68,10 +73,8 @@ class KeywordSpotter:
             self._origin, self._epoch = embedding.sample_start, embedding.epoch
         self._next_sample = embedding.sample_end
         n_valid = -(-(embedding.sample_end - embedding.sample_start) // self._hop_samples)
-        if self._verification:
-            self._memory.add(frames[:n_valid])
+        self._memory.add(frames[:n_valid])
         trace = self._dtw.push(frames[:n_valid])
-        self._n_frames = trace.frame + n_valid
         distances, starts = self.bank.model.combine(trace)
         self._near_misses.push(trace.frame, distances, starts)
         return detections + self._detections(self._decider.push(trace.frame, distances, starts))
@@ -103,18 +106,44 @@ class KeywordSpotter:
 
     def finish(self) -> tuple[Detection, ...]:
         """Decide everything that waits, and forget the signal; nothing lasts beyond it."""
-        detections = self._detections(self._decider.flush(self._n_frames), self._next_sample)
+        detections = self._detections(self._decider.flush(len(self._memory)), self._next_sample)
         self._dtw.reset()
         self._near_misses.reset()
         self._memory.reset()
-        self._n_frames = 0
+        return detections
+
+    def follow(self, before: KeywordSpotter) -> tuple[Detection, ...]:
+        """Go on where other references were in use: what is being said is heard from its beginning.
+
+        Returns:
+            what those others found up to here.
+        """
+        decided, end = before._decider.decided, len(before._memory)
+        matches = before._decider.flush(end, is_over=False)
+        detections = before._detections(matches)
+        before._near_misses.reset(is_over=False)
+        rows = before._memory.rows(end - 2 * self._longest - LEAD_ROWS, end)
+        if not end or not self._longest:
+            return detections
+        first = end - len(rows)
+        self._origin = before._origin + first * self._hop_samples
+        self._next_sample, self._epoch = before._next_sample, before._epoch
+        self._memory.add(rows)
+        trace = self._dtw.push(rows)
+        distances, starts = self.bank.model.combine(trace)
+        self._near_misses.follow(trace.frame, distances, starts)
+        moved = [
+            replace(one, frame_start=one.frame_start - first, frame_end=one.frame_end - first)
+            for one in (*decided, *matches)
+        ]
+        self._decider.follow(distances, starts, moved)
         return detections
 
     def _detections(self, matches: Sequence[Candidate], ended_at: float = math.inf) -> tuple[Detection, ...]:
-        """Matches, but those that are nearer to a counter-example of their word."""
-        return tuple(self._detection(match, ended_at) for match in matches if self._is_upheld(match))
+        return tuple(self._detection(match, ended_at) for match in matches)
 
     def _is_upheld(self, match: Candidate) -> bool:
+        """Whether it is no nearer to a counter-example of its word."""
         if not self._verification:
             return True
         rows = self._memory.rows(match.frame_start - LEAD_ROWS, match.frame_end)

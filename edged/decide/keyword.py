@@ -8,13 +8,16 @@ Live, few words have a rival, and waiting for one that does not come is all dela
 soon as its distance rises, unless a rival is in sight: a match of another word, or a better one of the same, that is
 below its limit and still falls. What rivals a decided match is not reported any more, so a word is one event.
 
+What is not upheld, as it is nearer to a counter-example, is no match and displaces no other word; nor does its own word
+try again on the same stretch.
+
 Words spoken one after the other touch: clips are cut with a little of their neighbours, so two matches are rivals only
 if they share more than two fifths of the shorter one.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -60,16 +63,26 @@ class KeywordDecider:
         limits: distance of each word at which it counts as found.
         hold_frames: how long a candidate waits for a better one.
         eager: not to wait where none is in sight.
+        longest_frames: of all templates; None: as the longest of the words.
+        is_upheld: asked of each match before it is one.
     """
 
-    def __init__(self, word_frames: Numbers, limits: Numbers, hold_frames: int, *, eager: bool = False) -> None:
-        self._eager = eager
+    def __init__(
+        self,
+        word_frames: Numbers,
+        limits: Numbers,
+        hold_frames: int,
+        *,
+        eager: bool = False,
+        longest_frames: int | None = None,
+        is_upheld: Callable[[Candidate], bool] = lambda _: True,
+    ) -> None:
+        self._eager, self._is_upheld = eager, is_upheld
         self._shortest = np.asarray(word_frames, dtype=np.float64) / 2.0
         self._limits = np.asarray(limits, dtype=np.float64)
         self._hold_frames = hold_frames
-        self._memory_frames = round(
-            4.0 * float(self._shortest.max(initial=0.0))
-        )  # a path is at most two templates long
+        longest = 2.0 * float(self._shortest.max(initial=0.0)) if longest_frames is None else longest_frames
+        self._memory_frames = round(2.0 * longest)  # a path is at most two templates long
         self.reset()
 
     def use_limits(self, limits: Numbers) -> None:
@@ -83,6 +96,7 @@ class KeywordDecider:
         self._last_starts = np.zeros(len(self._limits), dtype=np.int64)
         self._pending: list[Candidate] = []
         self._decided: list[Candidate] = []  # the last matches, as long as something may still rival them
+        self._refused: list[Candidate] = []  # and those that were not upheld
 
     def push(self, frame: int, distances: Float64Array, starts: NDArray[np.int64]) -> list[Candidate]:
         """Take consecutive columns, (n_frames, n_words) each, the first at ``frame``; return what is certain now."""
@@ -102,9 +116,24 @@ class KeywordDecider:
             self._before = distances[-2] if len(distances) > 1 else self._last
             self._last, self._last_starts = distances[-1], starts[-1]
 
-    def flush(self, frame: int) -> list[Candidate]:
-        """End of the signal after ``frame`` frames: decide everything that is left."""
-        self._collect(frame, np.full(len(self._limits), np.inf))
+    @property
+    def decided(self) -> list[Candidate]:
+        """The last matches."""
+        return list(self._decided)
+
+    def follow(self, distances: Float64Array, starts: NDArray[np.int64], decided: Sequence[Candidate]) -> None:
+        """Go on after these columns, of which another decider has decided what was over, and found these matches."""
+        self._remember(distances, starts)
+        self._decided = list(decided)
+
+    def flush(self, frame: int, *, is_over: bool = True) -> list[Candidate]:
+        """Decide everything that is left after ``frame`` frames.
+
+        Args:
+            is_over: the signal ends there; otherwise, what still gets nearer is left to another decider.
+        """
+        if is_over:
+            self._collect(frame, np.full(len(self._limits), np.inf))
         matches: list[Candidate] = []
         while self._pending:
             matches += self._decide(max(candidate.frame_end for candidate in self._pending) + self._hold_frames)
@@ -116,7 +145,8 @@ class KeywordDecider:
         minimum = (self._last <= self._before) & (self._last < column) & (self._last < self._limits)
         for word in np.flatnonzero(minimum):
             candidate = Candidate(int(word), int(self._last_starts[word]), frame, float(self._last[word]))
-            if candidate.frames >= self._shortest[word] and not any(map(candidate.rivals, self._decided)):
+            barred = [*self._decided, *(refused for refused in self._refused if refused.word == word)]
+            if candidate.frames >= self._shortest[word] and not any(map(candidate.rivals, barred)):
                 self._pending.append(candidate)
 
     def _decide(self, frame: int) -> list[Candidate]:
@@ -128,10 +158,14 @@ class KeywordDecider:
         )
         matches: list[Candidate] = []
         for candidate in due:
-            if any(match.rivals(candidate) for match in matches) or self._has_better_rival(candidate):
+            if candidate not in self._pending or self._has_better_rival(candidate):
                 continue
-            matches.append(candidate)
-            self._pending = [c for c in self._pending if not c.rivals(candidate)]
+            if self._is_upheld(candidate):
+                matches.append(candidate)
+                self._pending = [c for c in self._pending if not c.rivals(candidate)]
+            else:
+                self._refused = [c for c in self._refused if c.frame_end > until - self._memory_frames] + [candidate]
+                self._pending = [c for c in self._pending if c.word != candidate.word or not c.rivals(candidate)]
         self._pending = [c for c in self._pending if c.frame_end > until - self._memory_frames]
         if matches:
             self._decided = [c for c in self._decided if c.frame_end > until - self._memory_frames] + matches

@@ -82,7 +82,7 @@ class NearMissCollector:
         self._limits = np.zeros(len(frames)) if limits is None else np.array(limits, dtype=np.float64)
         self._open: list[tuple[int, float] | None] = [None] * self._n_words  # frame and distance of its nearest point
         self._begin()
-        self.reset()
+        self._forget()
 
     def _begin(self) -> None:
         self._n_frames = 0
@@ -90,17 +90,38 @@ class NearMissCollector:
         self._is_cut = np.zeros(self._n_words, dtype=np.bool_)
         self._matches = np.zeros(self._n_words, dtype=np.int64)
 
-    def reset(self) -> None:
-        """Nothing spans what comes next and what was before."""
+    def reset(self, *, is_over: bool = True) -> None:
+        """Nothing spans what comes next and what was before.
+
+        Args:
+            is_over: the sound ended there; otherwise, what still gets nearer is left to a collector that follows.
+        """
+        if is_over:
+            self._collect(np.full((1, self._n_words), np.inf), self._edge_start[np.newaxis])
         for word in range(self._n_words):
             self._settle(word)
-        self._edge = np.full((2, self._n_words), np.inf)
+        self._forget()
+
+    def follow(self, frame: int, distances: Float64Array, starts: NDArray[np.int64]) -> None:
+        """Go on after these columns, the first at ``frame``, of which nothing counts as heard here."""
+        if len(distances):
+            self._edge = np.concatenate([self._edge, distances])[-2:]
+            self._edge_start, self._next = starts[-1], frame + len(distances)
+
+    def _forget(self) -> None:
+        self._next = 0
+        self._edge: Float64Array = np.full((2, self._n_words), np.inf)
         self._edge_start = np.zeros(self._n_words, dtype=np.int64)
 
     def push(self, frame: int, distances: Float64Array, starts: NDArray[np.int64]) -> None:
         """Take consecutive columns, (n_frames, n_words) each, the first at ``frame``."""
-        n_frames = len(distances)
-        self._n_frames += n_frames
+        self._n_frames += len(distances)
+        self._next = frame
+        self._collect(distances, starts)
+
+    def _collect(self, distances: Float64Array, starts: NDArray[np.int64]) -> None:
+        """Minima up to the last frame but one of these, the next after those before."""
+        frame = self._next
         columns = np.concatenate([self._edge, distances])  # row i is frame - 2 + i
         paths = np.concatenate([self._edge_start[np.newaxis], starts])  # row i is frame - 1 + i
         here = columns[1:-1]
@@ -109,7 +130,7 @@ class NearMissCollector:
             end = frame - 1 + row
             if end + 1 - int(paths[row, word]) >= self._shortest[word]:
                 self._note(word, end, float(here[row, word]))
-        self._edge, self._edge_start = columns[-2:], paths[-1]
+        self._edge, self._edge_start, self._next = columns[-2:], paths[-1], frame + len(distances)
 
     def take(self, limits: Sequence[float] | Float64Array | None = None) -> list[NearMisses]:
         """What each word was near to since the last time; what may still come nearer waits for the next.

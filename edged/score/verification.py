@@ -67,6 +67,10 @@ class RowMemory:
         self._parts: list[Float32Array] = []
         self._first = self._next = 0
 
+    def __len__(self) -> int:
+        """Rows since the last reset, those that are forgotten among them."""
+        return self._next
+
     def add(self, rows: Float32Array) -> None:
         """Append rows, (n_rows, dim)."""
         self._parts.append(rows.copy())

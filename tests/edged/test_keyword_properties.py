@@ -162,6 +162,35 @@ def test_nothing_spans_a_gap_or_an_epoch():
         assert all(e.epoch == block.epoch and e.onset_sample >= block.sample for e in found[len(parts[0]) :])
 
 
+def switched_at(sample, models=(EVERYTHING, EVERYTHING)):
+    """Detections where other references are taken before a segment; what they are held against is the same."""
+    monitor, found, at = KeywordMonitor("hall", BUNDLE, KeywordSettings(), bank(models[0])), [], 0
+    for embedding in EMBEDDER.embed([*monitor.push(Block(0, SIGNAL)), *monitor.flush()]):
+        if at <= sample < (at := embedding.sample_end):
+            monitor.use_bank(bank(models[1]))
+        found += monitor.accept(embedding).detections
+    return found + list(monitor.finish().detections)
+
+
+@pytest.mark.parametrize("share", [0.1, 0.3, 0.5, 0.7, 0.9, 0.99, 1.02, 1.1])
+def test_other_references_in_mid_word_lose_and_double_no_word(share):
+    # an enrolment, or a rollback, forgot what had been said up to then: the word being said was lost
+    word = WHOLE[1]
+    at = round(word.onset_sample + share * (word.offset_sample - word.onset_sample))
+    events = switched_at(at)
+    assert [event.keyword for event in events] == [event.keyword for event in WHOLE]
+    for event, before in zip(events, WHOLE, strict=True):
+        assert event.score == pytest.approx(before.score, abs=0.1)
+        assert event.onset_sample == pytest.approx(before.onset_sample, abs=4 * HOP)
+
+
+def test_a_word_is_found_whose_references_came_while_it_was_said():
+    word = WHOLE[1]
+    without = model_of({name: clips for name, clips in (MINE | OTHERS).items() if name != word.keyword})
+    events = switched_at((word.onset_sample + word.offset_sample) // 2, (without, EVERYTHING))
+    assert [event.keyword for event in events] == [event.keyword for event in WHOLE]
+
+
 @pytest.mark.parametrize("value", [np.nan, np.inf, 0.0])
 def test_sound_that_is_none_harms_no_later_word(value):
     sick = np.concatenate([said(SPOKEN[:1]), np.full(5_000, value, dtype=np.float32), np.zeros(160_000, np.float32)])

@@ -160,3 +160,47 @@ def test_distances_that_are_no_numbers_are_no_candidates():
     for value in (np.nan, np.inf):
         sick = np.where(np.arange(N_FRAMES)[:, None] < 10, value, distances)
         assert decide(sick, starts, limits=[0.5]) == [Candidate(0, 20, 31, 0.2)]
+
+
+def two_words(first, second):
+    """Two words that dip on the same stretch, one frame apart."""
+    (one, starts), (other, _) = one_dip(at=30, depth=first), one_dip(at=31, depth=second)
+    return np.concatenate([one, other], axis=1), np.repeat(starts, 2, axis=1)
+
+
+def test_a_match_that_is_not_upheld_displaces_no_rival():
+    # a match that a counter-example refused had won against the word that was said: neither was reported
+    for is_eager in (False, True):
+        for first, second in ((0.1, 0.3), (0.3, 0.1)):
+            refused = int(second < first)
+            allowed = {1 - refused}
+            decider = KeywordDecider(
+                [4.0, 4.0],
+                [0.5, 0.5],
+                5,
+                eager=is_eager,
+                is_upheld=lambda match, allowed=allowed: match.word in allowed,
+            )
+            distances, starts = two_words(first, second)
+            found = decider.push(0, distances, starts) + decider.flush(len(distances))
+            assert [match.word for match in found] == [1 - refused]
+
+
+def test_a_word_that_is_not_upheld_does_not_try_again_on_the_same_stretch():
+    asked = []
+    distances, starts = one_dip(depth=0.1)
+    distances[33:38, 0] = [0.4, 0.3, 0.2, 0.4, 0.9]
+    decider = KeywordDecider([4.0], [0.5], 5, is_upheld=lambda match: bool(asked.append(match)))
+    assert decider.push(0, distances, starts) + decider.flush(len(distances)) == []
+    assert [match.distance for match in asked] == [0.1]
+
+
+def test_candidates_wait_as_long_as_a_path_of_the_longest_template_may_be():
+    """Twice the mean length of a word's templates was shorter: a word whose rival lost was given up before."""
+    distances, starts = np.full((250, 3), 0.9), np.zeros((250, 3), np.int64)
+    for word, (start, end, depth) in enumerate([(20, 40, 0.3), (25, 85, 0.2), (50, 130, 0.1)]):  # each rivals the next
+        distances[end - 1 : end + 2, word], starts[:, word] = [0.4, depth, 0.4], start
+    for longest_frames, expected in ((60, [0, 2]), (None, [2])):
+        decider = KeywordDecider([20.0] * 3, [0.35] * 3, 50, longest_frames=longest_frames)
+        found = decider.push(0, distances, starts) + decider.flush(250)
+        assert sorted(match.word for match in found) == expected

@@ -35,7 +35,7 @@ def collected(distances, starts, cuts=(), limits=(0.0, 0.0), **options):
 def brute_force(distances, starts, word):
     """Minima one after the other; those within three fifths of a word of the best so far belong to its event."""
     events = []
-    column = np.concatenate([[np.inf, np.inf], distances[:, word]])
+    column = np.concatenate([[np.inf, np.inf], distances[:, word], [np.inf]])
     for t in range(2, len(column) - 1):
         is_minimum = column[t] <= column[t - 1] and column[t] < column[t + 1] and column[t] < FARTHEST
         frame = t - 2
@@ -125,3 +125,28 @@ def test_parts_of_one_limit_are_merged_as_if_heard_in_one():
     assert cut.complete_below == 0.8
     with pytest.raises(ValueError, match="different limits"):
         merged(one, NearMisses(0.1, np.zeros(0), limit=0.4))
+
+
+def test_what_is_nearest_on_the_last_frame_before_a_gap_counts():
+    # only what rose again was an event: a match that a gap ended was none
+    collector = NearMissCollector([4.0], FRAME_S)
+    falling = np.array([[1.2], [0.9], [0.5]])
+    collector.push(0, falling, np.zeros((3, 1), np.int64))
+    assert collector.take()[0].distances.tolist() == []
+    collector.reset()
+    collector.reset()
+    assert collector.take()[0].distances.tolist() == [0.5]
+
+
+def test_a_collector_that_follows_counts_what_still_gets_nearer_once():
+    before, after = NearMissCollector([4.0], FRAME_S), NearMissCollector([4.0], FRAME_S)
+    distances, starts = np.array([[1.2], [0.9], [0.5], [0.4], [0.8]]), np.zeros((5, 1), np.int64)
+    before.push(0, distances[:3], starts[:3])
+    before.reset(is_over=False)
+    after.follow(0, distances[:3], starts[:3])
+    after.push(3, distances[3:], starts[3:])
+    after.reset()
+    assert before.take()[0].distances.tolist() == []
+    found = after.take()[0]
+    assert found.distances.tolist() == [0.4]
+    assert found.hours == pytest.approx(2 * FRAME_S / 3600)
