@@ -90,6 +90,11 @@ class NearMissCollector:
         self._is_cut = np.zeros(self._n_words, dtype=np.bool_)
         self._matches = np.zeros(self._n_words, dtype=np.int64)
 
+    def _forget(self) -> None:
+        self._next = 0
+        self._edge: Float64Array = np.full((2, self._n_words), np.inf)
+        self._edge_start = np.zeros(self._n_words, dtype=np.int64)
+
     def reset(self, *, is_over: bool = True) -> None:
         """Nothing spans what comes next and what was before.
 
@@ -107,11 +112,6 @@ class NearMissCollector:
         if len(distances):
             self._edge = np.concatenate([self._edge, distances])[-2:]
             self._edge_start, self._next = starts[-1], frame + len(distances)
-
-    def _forget(self) -> None:
-        self._next = 0
-        self._edge: Float64Array = np.full((2, self._n_words), np.inf)
-        self._edge_start = np.zeros(self._n_words, dtype=np.int64)
 
     def push(self, frame: int, distances: Float64Array, starts: NDArray[np.int64]) -> None:
         """Take consecutive columns, (n_frames, n_words) each, the first at ``frame``."""
