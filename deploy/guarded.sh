@@ -1,10 +1,11 @@
 #!/usr/bin/env bash
-# Carry out a change on a device, watch how it does, and undo it if it does badly; see `deploy/guarded.sh --help`.
+# Carry out a change on a device, watch how it does, and undo it if it does badly; `--help` tells how.
+# Every release has it as libexec/guarded.
 set -euo pipefail
 
 usage() {
     cat <<USAGE
-Usage: sudo deploy/guarded.sh --undo COMMAND [OPTION...] -- CHANGE...
+Usage: sudo /opt/edged/current/libexec/guarded --undo COMMAND [OPTION...] -- CHANGE...
 
 Runs CHANGE on a device that is healthy, then watches: \`edged doctor\` has to find nothing wrong, and no more alarms may
 begin than are allowed. Else it runs the undo. For references, bundles and configuration; install.sh and the Debian
@@ -21,9 +22,10 @@ Exit code: 0 the change stays; 1 it was undone; 2 wrong use; 3 nothing was chang
 CHANGE failed (what it left then is not undone).
 
 Examples:
-  sudo deploy/guarded.sh --undo 'edged references rollback --stream press-3' -- \\
+  sudo /opt/edged/current/libexec/guarded --undo 'edged references rollback --stream press-3' -- \\
       edged references import press.bank --stream press-3 --signer fleet.pub
-  sudo deploy/guarded.sh --restart --undo 'ln -sfn press-1 /srv/bundles/press' -- ln -sfn press-2 /srv/bundles/press
+  sudo /opt/edged/current/libexec/guarded --restart --undo 'ln -sfn press-1 /srv/bundles/press' -- \\
+      ln -sfn press-2 /srv/bundles/press
 USAGE
 }
 

@@ -108,10 +108,11 @@ build_release() { # SOURCE WHEELS STAGE FINAL
 
     install -d "$stage/libexec"
     install -m 755 "$source/deploy/activate.sh" "$stage/libexec/activate"
+    install -m 755 "$source/deploy/guarded.sh" "$stage/libexec/guarded"
     install_units "$source/systemd" "$stage/share/units"
     install -d "$stage/share/doc/edged"
-    install -m 644 "$source"/{README.md,CHANGELOG.md,LICENSE} "$source"/deploy/{CONFIG.md,edged.example.yaml} \
-        "$stage/share/doc/edged"
+    install -m 644 "$source"/{README.md,CHANGELOG.md,LICENSE} "$source"/deploy/{CONFIG.md,JETSON.md,FLEET.md} \
+        "$source"/deploy/{edged.example.yaml,udev/70-edged-microphones.rules} "$stage/share/doc/edged"
     install -m 644 "$source/deploy/README.md" "$stage/share/doc/edged/SERVICE.md"
     (cd "$wheels" && LC_ALL=C sha256sum ./*.whl) >"$stage/share/doc/edged/WHEELS.sha256"
 }
