@@ -35,10 +35,24 @@ is_wanted() { # the service runs, or systemd keeps trying to start it
     esac
 }
 
+# The files of systemd that a release has.
+units_of() { # RELEASE
+    (cd "$1/share/units" 2>/dev/null && find . -type f) | LC_ALL=C sort
+}
+
 # Point `current` and systemd's files at a release: either the old link is there or the new one.
 switch_to() { # RELEASE UNITS
     local file
-    (cd "$ROOT/releases/$1/share/units" && find . -type f) | while read -r file; do
+    # what only the release before has would stay, and run, for ever
+    comm -23 <(units_of "$ROOT/current") <(units_of "$ROOT/releases/$1") | while read -r file; do
+        case $file in
+            *.d/*) ;;
+            ./systemd/system/*) ! systemd_runs || systemctl disable --now --quiet "${file##*/}" 2>/dev/null || true ;;
+        esac
+        rm -f "$2/$file"
+        rmdir --ignore-fail-on-non-empty "$(dirname "$2/$file")" 2>/dev/null || true
+    done
+    units_of "$ROOT/releases/$1" | while read -r file; do
         # a full disk must not leave half a unit
         install -D -m 644 "$ROOT/releases/$1/share/units/$file" "$2/$file.new"
         mv -T "$2/$file.new" "$2/$file"

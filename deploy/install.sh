@@ -132,7 +132,8 @@ install_release() {
     else
         say "making $name"
         build_release "$source_tree" "$wheels" "$stage" "$ROOT/releases/$name"
-        "$stage/bin/python" -m compileall -q -s "$stage" -p "$ROOT/releases/$name" "$stage/lib"
+        "$stage/bin/python" -m compileall -q -s "$stage" -p "$ROOT/releases/$name" "$stage/lib" ||
+            fail "the release could not be compiled" "see the messages above; room on the disk: df $ROOT"
         mv -T "$stage" "$ROOT/releases/$name"
         made=yes
     fi

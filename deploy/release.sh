@@ -125,12 +125,14 @@ install_units() { # FROM TO
     install -D -m 644 "$1/edged.preset" "$2/systemd/system-preset/50-edged.preset"
     install -D -m 644 "$1/edged.sysusers" "$2/sysusers.d/edged.conf"
     install -D -m 644 "$1/edged.tmpfiles" "$2/tmpfiles.d/edged.conf"
-    [ "$(systemd_version)" -lt 254 ] ||
+    [ "$(systemd_version)" -lt 254 ] || # no systemd here, as where packages are built: as if it were an old one
         install -D -m 644 "$1/edged.service.d/backoff.conf" "$2/systemd/system/edged.service.d/backoff.conf"
 }
 
 systemd_version() {
-    systemctl --version | sed -n '1s/^systemd \([0-9]*\).*/\1/p'
+    local version
+    version=$({ systemctl --version 2>/dev/null || true; } | sed -n '1s/^systemd \([0-9]*\).*/\1/p')
+    printf '%s\n' "${version:-0}"
 }
 
 # The interpreter a service may use: one that is there for every user, and stays.

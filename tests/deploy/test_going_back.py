@@ -155,3 +155,53 @@ def test_a_roll_back_leaves_both_releases(host):
     assert done.returncode == 0, done.stderr
     assert (host.current, host.unit) == ("1-a", "1-a")
     assert len(list((host.root / "opt/edged/releases").iterdir())) == 2
+
+
+def test_going_back_takes_along_what_only_the_newer_release_has(host):
+    """Its units stayed, and went on being started beside an edged that knows nothing of them."""
+    host.release("1-a", seconds=1)
+    host.release("2-b", seconds=2)
+    newer = host.root / "opt/edged/releases/2-b/share/units/systemd/system"
+    (newer / "edged-new.service").write_text("new")
+    (newer / "edged.service.d").mkdir()
+    (newer / "edged.service.d/new.conf").write_text("new")
+    installed = host.root / "usr/local/lib/systemd/system"
+    installed.mkdir(parents=True)
+    (installed / "other.service").write_text("somebody else's")
+    host.set(current="1-a", ready="2-b")
+    assert host.run("activate.sh", "2-b").returncode == 0
+    assert (installed / "edged-new.service").is_file()
+    (host.root / "ready").write_text("releases/1-a")
+    assert host.run("install.sh", "--rollback").returncode == 0
+    assert sorted(path.name for path in installed.iterdir()) == ["edged.service", "other.service"]
+    assert "disable --now --quiet edged-new.service" in host.calls
+
+
+def test_units_are_laid_out_where_no_systemd_is(tmp_path):
+    """As where packages are built: it ended with "integer expression expected", and took systemd for a new one."""
+    script = f'. "{REPOSITORY}/deploy/release.sh"; install_units "{REPOSITORY}/systemd" "{tmp_path}/out"'
+    programs = tmp_path / "bin"
+    programs.mkdir()
+    for name in ("bash", "install", "sed"):
+        (programs / name).symlink_to(shutil.which(name))
+    done = subprocess.run(
+        ["bash", "-euo", "pipefail", "-c", script],
+        env={"PATH": str(programs)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert (tmp_path / "out/systemd/system/edged.service").is_file()
+    assert not (tmp_path / "out/systemd/system/edged.service.d").exists()
+
+
+def test_packages_that_cannot_be_compiled_are_told_of(host):
+    """The installation ended without a word."""
+    text = (REPOSITORY / "deploy/install.sh").read_text(encoding="utf-8")
+    line = text[text.index('"$stage/bin/python" -m compileall') :].split("\n        mv ")[0]
+    script = f'. "{REPOSITORY}/deploy/environment.sh"; stage={host.root} ROOT=/opt/edged name=x; {line}'
+    host._program("bin/python", "#!/bin/sh\necho a.py >&2; exit 1\n")
+    done = subprocess.run(["bash", "-euo", "pipefail", "-c", script], capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert "could not be compiled" in done.stderr
