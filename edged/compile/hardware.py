@@ -9,7 +9,7 @@ from edged.errors import AcceleratorError
 
 _L4T_RELEASE = Path("/etc/nv_tegra_release")
 _INSTALL = (
-    "Jetson: `apt install python3-libnvinfer`, venv with --system-site-packages; elsewhere `pip install tensorrt`"
+    "Jetson: sudo apt install nvidia-jetpack, then sudo deploy/install.sh again; elsewhere: pip install tensorrt pycuda"
 )
 
 
