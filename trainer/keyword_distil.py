@@ -42,7 +42,7 @@ def train_distilled(options: KeywordTrainingOptions, recipe: DistilledRecipe) ->
     material = replace(noisy_material(options, recipe), recorded_share=recipe.recorded_share)
     sample = _sample(np.random.default_rng((options.seed, 7)), material, spec)
     network = started_network(options.start_from, spec, sample)
-    teacher = started_network(options.start_from, teacher_spec, sample).eval()
+    teacher = started_network(options.teacher or options.start_from, teacher_spec, sample).eval()
     run = CorpusRun(options, recipe, spec, network)
     write = partial(
         write_pair_shard,

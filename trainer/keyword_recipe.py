@@ -123,6 +123,7 @@ class KeywordTrainingOptions:
         run_directory: corpus, checkpoints and metrics.
         data: data pack of recordings for a general embedder; None = synthetic speech alone.
         start_from: bundle whose network is trained further; None = from scratch.
+        teacher: bundle that a distilled embedder learns from; None = the one it starts from.
         shots: folder with a folder of clips per word, for an embedder of one site.
         background: folder of recordings without these words, for an embedder of one site.
         card: text of the bundle's card.
@@ -134,6 +135,7 @@ class KeywordTrainingOptions:
     run_directory: Path
     data: Path | None = None
     start_from: Path | None = None
+    teacher: Path | None = None
     shots: Path | None = None
     background: Path | None = None
     seed: int = 0
@@ -149,6 +151,8 @@ class KeywordTrainingOptions:
         paths = {name: str(path) if path else None for name, path in sources.items()}
         if self.start_from:
             paths["start_from"] = str(self.start_from)
+        if self.teacher:
+            paths["teacher"] = str(self.teacher)
         fields = self.recipe.model_dump(mode="json")
         defaults = type(self.recipe)().model_dump(mode="json")
         for name in ADDED_FIELDS & fields.keys():
@@ -162,6 +166,8 @@ class KeywordTrainingOptions:
         Raises:
             UsageError: some are given.
         """
+        if self.teacher and not isinstance(self.recipe, DistilledRecipe):
+            raise UsageError("--teacher is for a distilled embedder", fix="take --recipe keyword-distilled")
         if isinstance(self.recipe, GeneralRecipe | DistilledRecipe):
             given, fix = self.shots or self.background, "take a site's recipe, as keyword-thesis, or leave them out"
             unused = "--shots and --background are for an embedder of these words alone"

@@ -2,6 +2,7 @@
 
 import csv
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -102,6 +103,14 @@ def test_a_bundle_teaches_its_own_network(tmp_path):
     assert all(0.0 < loss < 1.0 for loss in losses)
     again = export_general(replace(options, out=tmp_path / "again", start_from=None))
     assert again.manifest.files["model.onnx"] == bundle.manifest.files["model.onnx"]
+    further = replace(options, start_from=bundle.directory, teacher=Path("keyword"), run_directory=tmp_path / "further")
+    assert "teacher" in further.config()
+    assert check_bundle(train_keyword(replace(further, out=tmp_path / "further-bundle")).directory)
+
+
+def test_only_a_distilled_embedder_has_a_teacher(tmp_path):
+    with pytest.raises(UsageError, match="--teacher"):
+        train_keyword(options_of(tmp_path, load_recipe("keyword"), teacher=Path("keyword")))
 
 
 def test_without_a_bundle_there_is_no_teacher(tmp_path):

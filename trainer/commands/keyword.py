@@ -36,6 +36,10 @@ def keyword(
     start_from: Annotated[
         Path | None, typer.Option("--start-from", help="A bundle whose network is trained further, not from scratch.")
     ] = None,
+    teacher: Annotated[
+        Path | None,
+        typer.Option("--teacher", help="A bundle to learn from, where the recipe does [the one of --start-from]."),
+    ] = None,
     recipe: Annotated[
         str | None,
         typer.Option("--recipe", help="Of trainer/recipes, or a YAML file [keyword; with --shots keyword-thesis]."),
@@ -64,6 +68,7 @@ def keyword(
         run_directory=run_directory(run, place),
         data=data,
         start_from=start_from,
+        teacher=teacher,
         shots=shots,
         background=background,
         seed=seed,
