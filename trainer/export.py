@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from edged.compile.judges import probe_judge
 from edged.compile.parity import compare
 from edged.compile.reference import reference_clips
-from edged.embed.bundle import CARD_NAME, TYPED_MODEL_NAMES, Bundle, load_bundle, write_bundle
+from edged.embed.bundle import Bundle, load_bundle, write_bundle
 from edged.embed.onnx import OnnxEmbedder
 from edged.errors import BundleError
 from edged.flow import Block, Float32Array
@@ -107,7 +107,7 @@ def add_precision(directory: Path, precision: Precision, clips: Iterable[Float32
     made = to_fp16(network) if precision == "fp16" else to_int8(network, _inputs(bundle, clips))
     runnable = with_rounded_activations(network) if precision == "fp16" else made
     with tempfile.TemporaryDirectory() as folder:
-        paths = {p: path for p in TYPED_MODEL_NAMES if (path := bundle.typed_model_path(p))}
+        paths = bundle.typed_models
         for name, model in ((precision, made), ("runnable", runnable)):
             onnx.save(model, str(Path(folder) / f"{name}.onnx"))
         paths[precision] = Path(folder) / f"{precision}.onnx"
@@ -117,11 +117,10 @@ def add_precision(directory: Path, precision: Precision, clips: Iterable[Float32
         )
         figures = _compared(bundle, tried, precision)
         manifest = plain.model_copy(update={"parity": {**plain.parity, **figures}})
-        card = directory / CARD_NAME
-        text = card.read_text(encoding="utf-8") if card.is_file() else ""
         return write_bundle(
-            directory, manifest, model=bundle.model_path, typed_models=paths, calibration=bundle.calibration, card=text
-        )
+            directory, manifest, model=bundle.model_path, typed_models=paths, calibration=bundle.calibration,
+            card=bundle.card,
+        )  # fmt: skip
 
 
 def _compared(bundle: Bundle, tried: Bundle, precision: Precision) -> dict[str, float]:

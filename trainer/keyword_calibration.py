@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from edged.embed.bundle import CARD_NAME, TYPED_MODEL_NAMES, Bundle, load_bundle, write_bundle
+from edged.embed.bundle import Bundle, load_bundle, write_bundle
 from edged.embed.onnx import OnnxEmbedder
 from edged.errors import BundleError
 from edged.flow import Float32Array
@@ -53,15 +53,13 @@ def calibrated(
             "files": {},
         }
     )
-    card = bundle.directory / CARD_NAME
-    text = card.read_text(encoding="utf-8") if card.is_file() else ""
     return write_bundle(
         out,
         manifest,
         model=bundle.model_path,
-        typed_models={p: path for p in TYPED_MODEL_NAMES if (path := bundle.typed_model_path(p))},
+        typed_models=bundle.typed_models,
         calibration=background_arrays(rows),
-        card=text,
+        card=bundle.card,
     )
 
 

@@ -23,7 +23,7 @@ from onnx import helper, numpy_helper
 from onnxruntime.capi import onnxruntime_pybind11_state as state
 
 from edged.assembly import open_bundle
-from edged.embed.bundle import CARD_NAME, TYPED_MODEL_NAMES, Bundle, Manifest, TensorSpec, write_bundle
+from edged.embed.bundle import TYPED_MODEL_NAMES, Bundle, Manifest, TensorSpec, write_bundle
 from edged.errors import BundleError
 from edged.features.keyword import FRAMES, KeywordSpec
 from edged.flow import Float32Array
@@ -137,10 +137,8 @@ def with_segments(bundle: Bundle, out: Path, segment_frames: int, level_ahead_fr
                 f"{bundle.label}: with segments of {segment_frames} frames its rows differ by {error:.1e}",
                 fix="only networks without padding in time can be cut otherwise",
             )
-        card = bundle.directory / CARD_NAME
-        text = card.read_text(encoding="utf-8") if card.is_file() else ""
         manifest = _manifest(bundle.manifest, spec, error)
-        return write_bundle(out, manifest, model=path, calibration=bundle.calibration, card=text)
+        return write_bundle(out, manifest, model=path, calibration=bundle.calibration, card=bundle.card)
 
 
 def _fix_time(model: onnx.ModelProto, spec: KeywordSpec) -> None:

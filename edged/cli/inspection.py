@@ -81,11 +81,9 @@ def bundle_show(
 ) -> None:
     """Print a bundle's manifest (--json) or its card."""
     from edged.assembly import open_bundle
-    from edged.embed.bundle import CARD_NAME
 
     bundle = open_bundle(directory)
-    card = bundle.directory / CARD_NAME
-    if as_json or not card.is_file():
+    if as_json or not bundle.card:
         print_json(bundle.manifest.model_dump(mode="json"))
     else:
-        print(card.read_text(encoding="utf-8"))
+        print(bundle.card)

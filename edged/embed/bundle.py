@@ -152,6 +152,17 @@ class Bundle:
         name = TYPED_MODEL_NAMES[precision]
         return self.directory / name if name in self.manifest.files else None
 
+    @property
+    def typed_models(self) -> dict[str, Path]:
+        """All of those: precision -> file."""
+        return {precision: path for precision in TYPED_MODEL_NAMES if (path := self.typed_model_path(precision))}
+
+    @property
+    def card(self) -> str:
+        """What its makers say of it; empty where they say nothing."""
+        path = self.directory / CARD_NAME
+        return path.read_text(encoding="utf-8") if path.is_file() else ""
+
 
 def load_bundle(directory: Path) -> Bundle:
     """Read and verify a bundle.

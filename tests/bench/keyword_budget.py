@@ -13,7 +13,6 @@ task's own files, at those limits. None of these recordings is in the bundle's b
 from __future__ import annotations
 
 import argparse
-import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
@@ -33,6 +32,7 @@ from edged.references.keyword_fit import FittedWords, fitted_words
 from edged.references.keyword_limits import LimitFinder, WordLimit, limits_of
 from edged.references.templates import template_of_clip
 from edged.score.dtw import StreamingDtw
+from trainer.data.clips import data_directory
 from trainer.data.keywords import read_audio
 from trainer.evaluate.anomaly import write_between_marks
 from trainer.evaluate.keyword_sets import ORDER_WORDS, Task, orders_task, telephone_task
@@ -193,7 +193,7 @@ def main() -> None:
     parser.add_argument("--cache", type=Path, default=None, help="keeps embeddings between runs")
     parser.add_argument("--write", action="store_true", help="into edged/README.md")
     arguments = parser.parse_args()
-    data = Path(os.environ.get("EDGED_DATA", ROOT.parent / "shared" / "data"))
+    data = data_directory()
     bundle = load_bundle(arguments.bundle) if arguments.bundle else open_bundle("keyword")
     system, _ = product_system(bundle.directory)
     label = bundle.manifest.files["model.onnx"][:12]

@@ -13,7 +13,6 @@ the monitor that the daemon runs; the daemon itself adds what it takes to comput
 from __future__ import annotations
 
 import argparse
-import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timezone
@@ -30,6 +29,7 @@ from edged.flow import SAMPLE_RATE_HZ, Block, Detection, Float32Array
 from edged.pipeline import KeywordMonitor
 from edged.references.keyword import KeywordBank
 from edged.score.keyword import KeywordModel
+from trainer.data.clips import data_directory
 from trainer.data.speech_synth import available_engines
 from trainer.data.words import random_sentence
 from trainer.evaluate.anomaly import write_between_marks
@@ -126,7 +126,7 @@ def main() -> None:
     parser.add_argument("--files", type=int, default=120, help="of each set, at most")
     parser.add_argument("--write", action="store_true", help="into edged/README.md")
     arguments = parser.parse_args()
-    data = Path(os.environ.get("EDGED_DATA", ROOT.parent / "shared" / "data"))
+    data = data_directory()
     lines = ["| words | spoken | F1 | delay, median (ms) | 90 % | 95 % |", "|---|---:|---:|---:|---:|---:|"]
     if available_engines():
         lines.append(row("synthetic", *synthetic_task(arguments.files), arguments.files))

@@ -15,7 +15,6 @@ from __future__ import annotations
 import argparse
 import datetime
 import json
-import os
 import platform
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -41,6 +40,7 @@ from edged.score.dtw import StreamingDtw
 from edged.score.keyword import KeywordModel
 from edged.score.verification import LEAD_ROWS, Verification, counter_key
 from trainer.augment.noise import cut_or_loop, mix_at_snr
+from trainer.data.clips import data_directory
 from trainer.data.keywords import read_audio, read_indexed_clips
 from trainer.evaluate.anomaly import write_between_marks
 from trainer.evaluate.keyword_sets import ORDER_WORDS, cut
@@ -272,7 +272,7 @@ def main() -> None:
     parser.add_argument("--draws", type=int, default=2, help="sets drawn of each word")
     parser.add_argument("--write", type=Path, metavar="FILE", help="a file with the marks")
     arguments = parser.parse_args()
-    data = Path(os.environ.get("EDGED_DATA", ROOT.parent / "shared" / "data"))
+    data = data_directory()
     noises = [read_audio(path) for path in sorted((data / "noise" / "esc10").glob("*.ogg"))[::9]]
     lab = Lab(Assembly(parse_config({}, "bench")), noises)
     kinds = dict(recordings(lab, data))

@@ -15,7 +15,6 @@ draws of the shots.
 from __future__ import annotations
 
 import argparse
-import os
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +23,7 @@ import numpy as np
 from tqdm import tqdm
 
 from edged.flow import SAMPLE_RATE_HZ, Float32Array
+from trainer.data.clips import data_directory
 from trainer.data.keywords import read_audio
 from trainer.evaluate.anomaly import write_between_marks
 from trainer.evaluate.keyword_misses import miss_rate
@@ -113,7 +113,7 @@ def main() -> None:
     parser.add_argument("--draws", type=int, default=3, help="of the shots")
     parser.add_argument("--write", action="store_true", help="into trainer/README.md")
     arguments = parser.parse_args()
-    data = Path(os.environ.get("EDGED_DATA", ROOT.parent / "shared" / "data"))
+    data = data_directory()
     product, _ = product_system(arguments.bundle)
     mfcc = mfcc_system(data)
     head = f"misses at 0.5 / 1 / 5 false alarms per hour, 5 shots, {arguments.draws} draws"

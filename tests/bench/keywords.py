@@ -15,7 +15,6 @@ bundle's default ("default"). Mean and standard deviation over draws of the shot
 from __future__ import annotations
 
 import argparse
-import os
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
@@ -23,6 +22,7 @@ import numpy as np
 from tqdm import tqdm
 
 from edged.flow import Float32Array
+from trainer.data.clips import data_directory
 from trainer.evaluate.anomaly import write_between_marks
 from trainer.evaluate.keyword_sets import ORDER_WORDS, Task, anywhere_in_clip, orders_task, phrases_task, telephone_task
 from trainer.evaluate.keyword_trial import System, enrolled, mfcc_system, product_system, spot
@@ -58,7 +58,7 @@ def main() -> None:
     parser.add_argument("--draws", type=int, default=5, help="of the shots")
     parser.add_argument("--write", action="store_true", help="into trainer/README.md")
     arguments = parser.parse_args()
-    data = Path(os.environ.get("EDGED_DATA", ROOT.parent / "shared" / "data"))
+    data = data_directory()
     product, limit = product_system(arguments.bundle)
     systems = [mfcc_system(data), product]
     tasks: dict[str, tuple[MakeTask, bool]] = {

@@ -26,7 +26,7 @@ NOT_FOR_TRAINING = ("rooster__1-40730-A", "rooster__2-96460-A")
 
 def data_directory() -> Path:
     """`$EDGED_DATA`, by default `../shared/data` beside the repository."""
-    return Path(os.environ.get("EDGED_DATA", Path(__file__).resolve().parents[2].parent / "shared" / "data"))
+    return Path(os.environ.get("EDGED_DATA") or Path(__file__).resolve().parents[2].parent / "shared" / "data")
 
 
 def read_clip(path: Path) -> Float32Array:
