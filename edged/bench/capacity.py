@@ -58,13 +58,14 @@ class Room:
     """What there is to run streams in.
 
     Attributes:
-        cores: that may be used.
+        cores: that may be used; `idle_cores`, what other programs left of them meanwhile.
         free_mib: memory that is free.
         stream_mib: that one more stream takes, its share of a capture child included.
         block_s: length of the blocks that capture hands over.
     """
 
     cores: float
+    idle_cores: float
     free_mib: float
     stream_mib: float
     block_s: float
@@ -87,14 +88,16 @@ class Capacity:
     """What is to be expected of a mix of streams.
 
     Attributes:
-        streams: of this mix that it keeps up with; `limit` is what gives out then, `stage` takes most of that, which is
-            `share`.
+        streams: of this mix that it keeps up with when nothing else is to be done; `limit` is what gives out then,
+            `stage` takes most of that, which is `share`.
+        beside_others: of this mix that it keeps up with beside what ran during the measurement.
         load: of a core, for one stream of the mix on average, capture included, as things are (not at the limit).
         delay_s: after a segment's end, when nothing else ends at that time.
         all_at_once_s: the same when the segments of so many streams end together: of the last.
     """
 
     streams: int
+    beside_others: int
     limit: str
     stage: str
     share: float
@@ -115,8 +118,10 @@ def predict(mix: Sequence[StreamCost], room: Room, real: Real) -> Capacity:
     }
     limit = min(limits, key=lambda name: limits[name])
     stage, share = _dearest(mix, limit)
+    load = daemon * real.daemon + child * real.children
+    beside_others = min(limits[limit], room.idle_cores / max(load, 1e-9))
     return Capacity(
-        math.floor(limits[limit]), limit, stage, share, daemon * real.daemon + child * real.children,
+        math.floor(limits[limit]), math.floor(beside_others), limit, stage, share, load,
         room.block_s + max(cost.delay_s for one in mix for cost in one.monitors),
         room.block_s + sum(one.segment_s for one in mix), n,
     )  # fmt: skip

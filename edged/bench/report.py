@@ -48,18 +48,25 @@ def site_facts(site: Site, *, is_shipped: bool) -> dict[str, Any]:
     }
 
 
-def network_facts(bundle: Bundle, runs_on: str, times: Sequence[BatchTime]) -> dict[str, Any]:
-    """Batches of a network, and how many streams it alone would allow for."""
+def network_facts(bundle: Bundle, runs_on: str, times: Sequence[BatchTime], *, on_gpu: bool) -> dict[str, Any]:
+    """Batches of a network, and how many streams it alone would allow for, on one core or the GPU."""
     every_s = bundle.manifest.hop_samples / SAMPLE_RATE_HZ
-    best_s = min((time.segment_s for time in times), default=0.0)
+    best_s = min((time.segment_s if on_gpu else time.cpu_s / time.size for time in times), default=0.0)
     return {
         "bundle": bundle.label,
         "kind": bundle.manifest.kind,
         "runs_on": runs_on,
         "batches": [
-            {"size": time.size, "p50_ms": ms(time.p50_s), "p99_ms": ms(time.p99_s), "segment_ms": ms(time.segment_s)}
+            {
+                "size": time.size,
+                "p50_ms": ms(time.p50_s),
+                "p99_ms": ms(time.p99_s),
+                "segment_ms": ms(time.segment_s),
+                "cpu_ms": ms(time.cpu_s),
+            }
             for time in times
         ],
+        "streams_per": "GPU" if on_gpu else "core",
         "streams_of_network_alone": int(every_s / best_s) if best_s else None,
     }
 
@@ -127,6 +134,7 @@ def capacity_facts(name: str, found: Capacity, *, is_rehearsed: bool) -> dict[st
     return {
         "kind": name or "this configuration",
         "keeps_up_with_streams": found.streams,
+        "beside_what_ran_meanwhile": found.beside_others,
         "limit": found.limit,
         "limiting_stage": found.stage,
         "its_share_percent": percent(found.share),

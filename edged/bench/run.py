@@ -18,7 +18,7 @@ from typing import Any
 from edged.assembly import MONITOR_NAMES, Assembly, MonitorName
 from edged.bench import report
 from edged.bench.capacity import Real, Room, StreamCost, predict, real_over_hot
-from edged.bench.capture import CaptureCost, capture_cost
+from edged.bench.capture import CaptureBench, CaptureCost
 from edged.bench.energy import Meter, find_meter, measured
 from edged.bench.machine import machine_facts, memory_mib, usable_cores
 from edged.bench.networks import CPU_SIZES, GPU_SIZES, BatchTime, batch_times, choices, opened
@@ -37,7 +37,7 @@ from edged.references.store import BankStore
 LEAST_REHEARSAL_S = 8.0
 _IDLE_S = 2.0
 _SETTLE_SPARE_S = 2.0
-_SHARES = {"networks": 0.15, "monitors": 0.35, "rehearsal": 0.5}
+_SHARES = {"networks": 0.1, "monitors": 0.3, "capture": 0.1, "rehearsal": 0.5}
 _MOST_REHEARSED_LOAD = 0.5
 """Of one core: more streams than this tell nothing more, and would disturb what else runs here."""
 _BYTES_PER_S = 2 * SAMPLE_RATE_HZ
@@ -70,7 +70,7 @@ class Bench:
 
     def run(self) -> None:
         """Measure; `found` grows meanwhile, and what it holds is whole at any time."""
-        before = look(self._host)
+        self._began = look(self._host)
         with tempfile.TemporaryDirectory(prefix="edged-bench-") as directory, ExitStack() as stack:
             self.found["machine"] = machine_facts(self._host)
             self._meter, why_none = find_meter(self._host)
@@ -80,7 +80,7 @@ class Bench:
             try:
                 self._measure(Path(directory))
             finally:
-                self.found["disturbance"] = between(before, look(self._host))
+                self.found["disturbance"] = between(self._began, look(self._host))
 
     def _measure(self, directory: Path) -> None:
         self._room_mib = memory_mib(self._host, "MemAvailable")
@@ -120,7 +120,9 @@ class Bench:
                     self._tell(f"{bundle.manifest.kind} network, {embedder.provider}, batches")
                     sizes = GPU_SIZES if choice.on_gpu else CPU_SIZES
                     times = batch_times(bundle, embedder, sizes, self._share_s("networks", len(bundles)))
-                    self.found["networks"].append(report.network_facts(bundle, embedder.provider, times))
+                    self.found["networks"].append(
+                        report.network_facts(bundle, embedder.provider, times, on_gpu=choice.on_gpu)
+                    )
                     if choice.on_gpu and times and self._config.use_gpu:
                         self._on_gpu[bundle.digest] = embedder.provider, times
 
@@ -176,20 +178,24 @@ class Bench:
         return cost.run_by(provider, times[0].p50_s, times[0].p99_s, usual.segment_s)
 
     def _capture_costs(self, monitors: dict[str, list[Monitor]]) -> dict[str, CaptureCost]:
-        """Of every device."""
-        self._tell("capture stages")
-        config, known, costs = self._site.config, {}, {}
-        for device, spec in self._site.source_of.items():
-            streams = self._site.streams_of(device)
-            if not streams:
+        """Of every device; what is alike is measured once."""
+        config = self._site.config
+        devices = {device: self._site.streams_of(device) for device in self._site.source_of}
+        keys = {
+            device: (spec.target, tuple(config.streams[name].channel for name in devices[device]))
+            for device, spec in self._site.source_of.items()
+            if devices[device]
+        }
+        known: dict[tuple[str, tuple[int, ...]], CaptureCost] = {}
+        for device, key in keys.items():
+            if key in known:
                 continue
-            channels = tuple(config.streams[name].channel for name in streams)
-            key = spec.target, channels
-            if key not in known:
-                known[key] = capture_cost(spec, channels, monitors[streams[0]], config.capture, self._site.directory)
-            costs[device] = known[key]
+            self._tell(f"capture, device '{device}'")
+            spec, first = self._site.source_of[device], devices[device][0]
+            bench = CaptureBench(spec, key[1], monitors[first], config.capture, self._site.directory)
+            known[key] = bench.run(self._share_s("capture", len(set(keys.values()))))
         self.found["capture"] = [report.capture_facts(target, cost) for (target, _), cost in known.items()]
-        return costs
+        return {device: known[key] for device, key in keys.items()}
 
     # -- real time -----------------------------------------------------------------------------------------------------
 
@@ -221,7 +227,9 @@ class Bench:
         n_devices = len({one.device for one in self._site.config.streams.values()})
         stream_mib = ring_mib + child_mib * n_devices / len(streams)
         free_mib = self._room_mib - (rehearsed.daemon.resident if rehearsed else 0.0)
-        room = Room(usable_cores(self._host), free_mib, stream_mib, self._config.capture.block_ms / 1000)
+        cores = usable_cores(self._host)
+        others = between(self._began, look(self._host))["others_busy_cores"]
+        room = Room(cores, max(0.0, cores - others), free_mib, stream_mib, self._config.capture.block_ms / 1000)
         mixes = {name: [one] for name, one in streams.items()} if self._is_shipped else {"": list(streams.values())}
         self.found["capacity"] = [
             report.capacity_facts(name, predict(mix, room, real), is_rehearsed=rehearsed is not None)

@@ -20,7 +20,6 @@ from edged.assembly import MONITOR_NAMES, Assembly, MonitorName
 from edged.capture.source import SourceSpec
 from edged.capture.wavfile import open_audio
 from edged.compile.engines import ENGINES
-from edged.compile.reference import N_SOUND, machine_signals
 from edged.config import (
     ClipsSettings,
     Config,
@@ -32,6 +31,7 @@ from edged.config import (
     MqttSettings,
     SecuritySettings,
 )
+from edged.demo.machines import Pump
 from edged.demo.speech import ENROLMENT_CLIPS, spoken_clip
 from edged.errors import EdgedError, StateError
 from edged.flow import SAMPLE_RATE_HZ, Float32Array
@@ -46,7 +46,9 @@ MICROPHONE_RATE_HZ = 48_000
 """What most deliver that the configuration tells no rate of."""
 _SOUND_S = 30.0
 _MOST_BYTES = 64 << 20
-_WORD_LEVEL = 0.05
+_LEVEL = 0.05
+_N_CLIPS, _CLIP_S = 8, 10.0
+_SEED = 20
 _FORCED = Terms(force=True, reason="bench")
 
 
@@ -169,8 +171,16 @@ def steady_sound() -> Float32Array:
 
 @lru_cache(maxsize=1)
 def _pump() -> tuple[Float32Array, ...]:
-    """Clips of it; making them takes seconds on a small computer."""
-    return tuple(machine_signals()[:N_SOUND])
+    """Clips of it; made once, since that takes seconds on a small computer."""
+    rng = np.random.default_rng(_SEED)
+    pump, n_samples = Pump.drawn(rng), round(_CLIP_S * SAMPLE_RATE_HZ)
+    calm = np.zeros(n_samples, np.float32)
+    loads = (np.full(n_samples, load, np.float32) for load in np.linspace(0.3, 0.7, _N_CLIPS))
+    return tuple(_at_level(pump.sound(load, calm, rng)) for load in loads)
+
+
+def _at_level(sound: Float32Array) -> Float32Array:
+    return np.asarray(sound * (_LEVEL / np.sqrt(np.mean(np.square(sound)))), np.float32)
 
 
 def _take_engines(config: Config, state: Path) -> list[str]:
@@ -226,13 +236,10 @@ def _commit(store: BankStore, stream: str, bank: StoredBank) -> None:
 def _enrolled(assembly: Assembly, store: BankStore, stream: str, monitor: MonitorName) -> StoredBank:
     """The stand-in's references, enrolled on a stream as any others are."""
     if monitor == "anomaly":
-        clips = [
-            clip_of_samples(f"pump-{number}", sound, ANOMALY_CLIPS)
-            for number, sound in enumerate(_pump())
-        ]
+        clips = [clip_of_samples(f"pump-{number}", sound, ANOMALY_CLIPS) for number, sound in enumerate(_pump())]
         enroll_domain(assembly, store, stream, clips, terms=_FORCED)
     else:
-        words = [clip_of_samples(name, _WORD_LEVEL * spoken_clip(name), KEYWORD_CLIPS) for name in ENROLMENT_CLIPS]
+        words = [clip_of_samples(name, _LEVEL * spoken_clip(name), KEYWORD_CLIPS) for name in ENROLMENT_CLIPS]
         enroll_keyword(assembly, store, stream, words, word="maintenance", terms=_FORCED)
     stored = store.load_active(stream, monitor)
     assert stored is not None  # noqa: S101 - enrolled above

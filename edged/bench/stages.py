@@ -10,14 +10,16 @@ decision.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from itertools import islice
 
 from edged.bench.timings import Timings
 from edged.embed.protocol import Embedder
 from edged.errors import UsageError
-from edged.flow import SAMPLE_RATE_HZ, Block, Embedding, Float32Array
+from edged.flow import SAMPLE_RATE_HZ, Block, Embedding, Float32Array, Segment
 from edged.pipeline import AnomalyMonitor, KeywordMonitor, Monitor
+from edged.runtime.worker import TAKE_SAMPLES
 from edged.score.dtw import StreamingDtw
 
 FEATURES, EMBEDDING, DECISION = "features", "embedding", "decision"
@@ -25,6 +27,8 @@ BACK_END = {"anomaly": "back end", "keyword": "DTW"}
 LEAST_SEGMENTS = 5
 """However short the time is."""
 _WARM_UP_SEGMENTS = 2
+_LEAST_STEPS = 6
+"""12 s: some segments of the slowest monitor."""
 
 
 @dataclass(frozen=True)
@@ -32,9 +36,10 @@ class Stage:
     """One stage of one stream.
 
     Attributes:
-        load: seconds that it takes of a processor for a second of sound; of the worker's time, where a GPU computes.
-        p50_s, p99_s: what it adds to the delay of a segment.
-        calls: how many were measured.
+        load: seconds that it takes of a processor for a second of sound, when there is much to do; where a GPU
+            computes, seconds that the worker waits for it.
+        p50_s, p99_s: what it adds to the delay of a segment, when there is nothing else to do.
+        calls: how many the percentiles are of.
     """
 
     name: str
@@ -44,16 +49,9 @@ class Stage:
     calls: int
 
     @classmethod
-    def of(cls, name: str, timings: Timings, sound_s: float, *, spent_s: float | None = None) -> Stage:
-        """From the calls that add to the delay.
-
-        Args:
-            sound_s: seconds of sound that they stand for.
-            spent_s: seconds of a processor, where more calls than these were made.
-        """
-        spent_s = sum(timings.cpu_s) if spent_s is None else spent_s
-        calls = len(timings.wall_s)
-        return cls(name, spent_s / sound_s, timings.percentile_s(50), timings.percentile_s(99), calls)
+    def of(cls, name: str, single: Timings, load: float) -> Stage:
+        """From calls for one segment each."""
+        return cls(name, load, single.percentile_s(50), single.percentile_s(99), len(single.wall_s))
 
 
 @dataclass(frozen=True)
@@ -99,8 +97,26 @@ class MonitorCost:
         return replace(self, runs_on=network, stages=tuple(stages))
 
 
+@dataclass
+class _Stages:
+    """Calls of each stage."""
+
+    features: Timings = field(default_factory=Timings)
+    embedding: Timings = field(default_factory=Timings)
+    back_end: Timings = field(default_factory=Timings)
+    accept: Timings = field(default_factory=Timings)
+
+    @property
+    def decision(self) -> Timings:
+        """What accepting takes beside the back end."""
+        return self.accept.beyond(self.back_end)
+
+
 class StageBench:
-    """Sound through one monitor.
+    """Sound through one monitor, in two ways.
+
+    Block by block, as it comes when a computer has little to do, tells the delays. In the steps that the worker makes
+    when much waits for it tells what a stage costs then: less, since what it needs is in the processor's caches.
 
     Args:
         monitor: with references.
@@ -112,44 +128,59 @@ class StageBench:
         self._monitor, self._embedder = monitor, embedder
         self._block_samples = block_samples
         self._back_end = back_end_of(monitor)
-        self._forget()
-
-    def _forget(self) -> None:
-        self._pushes, self._last_pushes = Timings(), Timings()
-        self._embeds, self._back_ends, self._accepts = Timings(), Timings(), Timings()
 
     def run(self, sound: Float32Array, seconds: float) -> MonitorCost:
         """Measure for so long, over and over the same sound."""
         blocks = endless_blocks(sound, self._block_samples)
-        while len(self._accepts.wall_s) < _WARM_UP_SEGMENTS:
-            self._push(next(blocks))
-        self._forget()
+        single, steps, unused = _Stages(), _Stages(), _Stages()
+        self._one_by_one(blocks, unused, 0.0, _WARM_UP_SEGMENTS)
+        self._one_by_one(blocks, single, seconds / 2, LEAST_SEGMENTS)
+        self._in_steps(blocks, unused, 0.0)
+        return self._cost(single, steps, self._in_steps(blocks, steps, seconds / 2))
+
+    def _one_by_one(self, blocks: Iterator[Block], into: _Stages, seconds: float, least: int) -> None:
         end_s = time.perf_counter() + seconds
-        while time.perf_counter() < end_s or len(self._accepts.wall_s) < LEAST_SEGMENTS:
-            self._push(next(blocks))
-        return self._cost()
+        while time.perf_counter() < end_s or len(into.accept.wall_s) < least:
+            pushed = Timings()
+            for segment in pushed.time(self._monitor.push, next(blocks)):
+                into.features.add(pushed.wall_s[0], pushed.cpu_s[0])
+                (embedding,) = into.embedding.time(self._embedder.embed, [segment])
+                into.back_end.time(self._back_end, embedding)
+                into.accept.time(self._monitor.accept, embedding)
 
-    def _push(self, block: Block) -> None:
-        segments = self._pushes.time(self._monitor.push, block)
-        if segments:
-            self._last_pushes.add(self._pushes.wall_s[-1], self._pushes.cpu_s[-1])
-        for segment in segments:
-            (embedding,) = self._embeds.time(self._embedder.embed, [segment])
-            self._back_ends.time(self._back_end, embedding)
-            self._accepts.time(self._monitor.accept, embedding)
+    def _in_steps(self, blocks: Iterator[Block], into: _Stages, seconds: float) -> float:
+        """As the worker does; how many seconds of sound that were."""
+        per_step = max(1, TAKE_SAMPLES // self._block_samples)
+        end_s = time.perf_counter() + seconds
+        n_steps = 0
+        while time.perf_counter() < end_s or n_steps < _LEAST_STEPS:
+            step = list(islice(blocks, per_step))
+            segments = into.features.time(self._segments, step)
+            embeddings = into.embedding.time(self._embedder.embed, segments)
+            into.back_end.time(_for_all, self._back_end, embeddings)
+            into.accept.time(_for_all, self._monitor.accept, embeddings)
+            n_steps += 1
+        return n_steps * per_step * self._block_samples / SAMPLE_RATE_HZ
 
-    def _cost(self) -> MonitorCost:
-        manifest = self._monitor.bundle.manifest
-        name, every_s = self._monitor.name, manifest.hop_samples / SAMPLE_RATE_HZ
-        pushed_s = len(self._pushes.wall_s) * self._block_samples / SAMPLE_RATE_HZ
-        scored_s = len(self._accepts.wall_s) * every_s
-        stages = (
-            Stage.of(FEATURES, self._last_pushes, pushed_s, spent_s=sum(self._pushes.cpu_s)),
-            Stage.of(EMBEDDING, self._embeds, scored_s),
-            Stage.of(BACK_END[name], self._back_ends, scored_s),
-            Stage.of(DECISION, self._accepts.beyond(self._back_ends), scored_s),
+    def _segments(self, blocks: Sequence[Block]) -> list[Segment]:
+        return [segment for block in blocks for segment in self._monitor.push(block)]
+
+    def _cost(self, single: _Stages, steps: _Stages, sound_s: float) -> MonitorCost:
+        manifest, name = self._monitor.bundle.manifest, self._monitor.name
+        parts = (
+            (FEATURES, single.features, steps.features),
+            (EMBEDDING, single.embedding, steps.embedding),
+            (BACK_END[name], single.back_end, steps.back_end),
+            (DECISION, single.decision, steps.decision),
         )
+        stages = tuple(Stage.of(stage, alone, sum(many.cpu_s) / sound_s) for stage, alone, many in parts)
+        every_s = manifest.hop_samples / SAMPLE_RATE_HZ
         return MonitorCost(name, self._monitor.bundle.label, self._embedder.provider, every_s, stages)
+
+
+def _for_all(work: Callable[[Embedding], object], embeddings: Sequence[Embedding]) -> None:
+    for embedding in embeddings:
+        work(embedding)
 
 
 def endless_blocks(sound: Float32Array, block_samples: int) -> Iterator[Block]:

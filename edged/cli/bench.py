@@ -119,7 +119,7 @@ def _show_networks(networks: Any) -> None:
              f"{batch['segment_ms']:g}")
             for batch in one["batches"]
         ]  # fmt: skip
-        rows.append(("", "", "", "network alone", f"{one['streams_of_network_alone']} streams"))
+        rows.append(("", "", "", f"streams per {one['streams_per']}, network alone", one["streams_of_network_alone"]))
     if rows:
         print_table("networks", ("bundle", "runs on", "batch", "p50 / p99, ms", "a segment, ms"), rows)
 
@@ -135,7 +135,7 @@ def _show_stages(measured: list[Any]) -> None:
         rows.append(("", "all", "", f"{10 * one['percent_of_core']:.3g}"))
     if rows:
         columns = ("what", "stage", "p50 / p99, ms", "CPU for a second of sound, ms")
-        print_table("stages, one after the other, as fast as they go", columns, rows)
+        print_table("stages: delay of one segment, and cost when there is much to do", columns, rows)
 
 
 def _show_rehearsal(found: Mapping[str, Any]) -> None:
@@ -172,7 +172,7 @@ def _show_capacity(found: Any) -> None:
     rows = [
         (
             one["kind"],
-            one["keeps_up_with_streams"],
+            f"{one['keeps_up_with_streams']}; {one['beside_what_ran_meanwhile']} beside what ran meanwhile",
             f"{one['limit']}: {one['limiting_stage']} ({one['its_share_percent']:g} %)",
             f"{one['percent_of_core_per_stream']:g} %" + ("" if one["is_rehearsed"] else " at least"),
             f"{one['delay_ms']:g}; {one['all_at_once']['delay_ms']:g} if {one['all_at_once']['streams']} end at once",
@@ -182,4 +182,4 @@ def _show_capacity(found: Any) -> None:
     if rows:
         columns = ("streams of", "keeps up with", "limit", "of a core, each", "after a segment's end, ms")
         print_table("to be expected", columns, rows)
-        print("An idle computer is assumed. Plan with four fifths of it: what else it does needs room too.")
+        print("Plan with four fifths of it: what else the computer does needs room too.")

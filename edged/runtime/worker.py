@@ -15,7 +15,7 @@ from edged.flow import SAMPLE_RATE_HZ, Block, Embedding, Outcome, Segment
 from edged.pipeline import Monitor
 from edged.runtime.stream import Stream
 
-_TAKE_SAMPLES = 2 * SAMPLE_RATE_HZ
+TAKE_SAMPLES = 2 * SAMPLE_RATE_HZ
 _IDLE_S = 0.5
 
 Publish = Callable[[Stream, Monitor, Outcome], None]
@@ -129,7 +129,7 @@ class Worker:
             for stream in self._streams:
                 self._drop(stream)
         jobs: list[_Job] = []
-        taken = {stream.name: stream.inbox.take(_TAKE_SAMPLES) for stream in reversed(self._streams)}
+        taken = {stream.name: stream.inbox.take(TAKE_SAMPLES) for stream in reversed(self._streams)}
         for stream in self._streams:
             for block in taken[stream.name]:
                 jobs += self._segments(stream, block)
