@@ -76,7 +76,8 @@ def test_a_heartbeat_that_says_nonsense_of_the_next_is_one_all_the_same(every_s)
     assert [m.payload for m in liveness.tick(20.0)] == [b"offline"]
 
 
-def test_a_new_life_of_the_daemon_has_no_alarm_that_lasts():
+@pytest.mark.parametrize("state", ["ready", "safe mode"])
+def test_a_new_life_of_the_daemon_has_no_alarm_that_lasts(state):
     translator = Translator(TOPICS, 0.0)
     translator.know({"a"})
     told = translator.messages({"kind": "onset", "monitor": "anomaly", "stream": "b", "seq": 1}, 0.0)
@@ -84,8 +85,8 @@ def test_a_new_life_of_the_daemon_has_no_alarm_that_lasts():
         ("edged/hall/anomaly/b", False),
         ("edged/hall/anomaly/b/state", True),
     ]
-    ready = {"kind": "status", "monitor": "status", "stream": "edged", "subject": "daemon", "state": "ready", "seq": 2}
-    states = {m.topic: m.payload for m in translator.messages(ready, 0.0) if m.retain}
+    begun = {"kind": "status", "monitor": "status", "stream": "edged", "subject": "daemon", "state": state, "seq": 2}
+    states = {m.topic: m.payload for m in translator.messages(begun, 0.0) if m.retain}
     assert states == {"edged/hall/anomaly/a/state": b"OFF", "edged/hall/anomaly/b/state": b"OFF"}
 
 
