@@ -97,7 +97,7 @@ def _safe_life(config: Config, reread: Reread | None, loop: CrashLoop) -> Life:
 
 
 def _replace_process(reread: Reread, fault: str) -> None:
-    """Become a new process of the same number; returns only where the configuration was broken meanwhile."""
+    """Become a new process of the same number; returns only where that cannot be, and the next life is as before."""
     try:
         reread()
     except ConfigError as error:
@@ -107,4 +107,7 @@ def _replace_process(reread: Reread, fault: str) -> None:
     signal.signal(signal.SIGHUP, signal.SIG_IGN)  # it reads its configuration anyway
     for stream in (sys.stdout, sys.stderr):
         stream.flush()
-    os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])  # noqa: S606 - the very command that runs
+    try:
+        os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])  # noqa: S606 - the very command that runs
+    except OSError as error:  # another version was installed meanwhile, and this one removed
+        _log.error("%s: %s", sys.executable, error.strerror)

@@ -84,6 +84,16 @@ def test_a_configuration_that_was_broken_meanwhile_is_no_end(lives):
     assert lives.seen == ["service", "job finished", "service"]
 
 
+def test_a_version_that_was_removed_meanwhile_is_no_end(lives, monkeypatch):
+    def refuse(*_):
+        raise FileNotFoundError(2, "No such file or directory")
+
+    monkeypatch.setattr(daemon.os, "execv", refuse)
+    lives.to_come += ["damaged", 0]
+    assert daemon.run(lives.config, lambda: lives.config) == 0
+    assert lives.seen == ["service", "job finished", "service"]
+
+
 def test_too_many_faults_lead_to_safe_mode_and_what_ends_that_does_not_hide_why(lives):
     lives.to_come += ["first", "second", "third", "thread publisher died", 0]
     assert daemon.run(lives.config) == 0
