@@ -11,6 +11,7 @@ import pytest
 import soundfile
 
 from edged.errors import ControlError
+from edged.state import DATABASE_NAME
 from tests.integration.broker import free_port
 from tests.integration.helpers import RATE_HZ, hum, receive_until
 from tests.integration.sabotage import sabotage
@@ -157,6 +158,27 @@ def test_what_is_refused_at_each_start_is_told_where_a_manager_would_start_it_fo
     watched.environment.pop("NOTIFY_SOCKET")
     for _ in range(LIMIT + 1):  # to a person it says so each time
         assert watched.run("run").returncode == 1
+
+
+def test_a_state_that_cannot_be_opened_is_told_without_it(watched, manager):
+    database = watched.config.state_path / DATABASE_NAME
+    for path in database.parent.glob(f"{DATABASE_NAME}*"):
+        path.rename(watched.directory / path.name)
+    database.mkdir()
+    for _ in range(LIMIT):
+        assert watched.run("run").returncode == 1
+    with watched.daemon() as process:
+        status = wait_for_mode(watched, process, "safe")
+        assert str(database) in status["safe_mode"]["last_error"]
+        assert (status["storage"]["state"], str(database) in status["storage"]["reason"]) == ("failing", True)
+        shown = watched.run("status")
+        assert (shown.returncode, b"storage: failing" in shown.stdout) == (1, True)
+        database.rmdir()
+        for path in watched.directory.glob(f"{DATABASE_NAME}*"):
+            path.rename(database.parent / path.name)
+        watched.call("reload")
+        status = wait_for_mode(watched, process, "normal")
+        assert status["streams"]["press"]["banks"] == {"anomaly": 1}
 
 
 def test_a_changed_configuration_gets_a_chance_of_its_own(watched):
