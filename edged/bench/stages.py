@@ -14,13 +14,12 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import islice
 
+from edged.bench.back_end import back_end_of
 from edged.bench.timings import Timings
 from edged.embed.protocol import Embedder
-from edged.errors import UsageError
 from edged.flow import SAMPLE_RATE_HZ, Block, Embedding, Float32Array, Segment
-from edged.pipeline import AnomalyMonitor, KeywordMonitor, Monitor
+from edged.pipeline import Monitor
 from edged.runtime.worker import TAKE_SAMPLES
-from edged.score.dtw import StreamingDtw
 
 FEATURES, EMBEDDING, DECISION = "features", "embedding", "decision"
 BACK_END = {"anomaly": "back end", "keyword": "DTW"}
@@ -190,19 +189,3 @@ def endless_blocks(sound: Float32Array, block_samples: int) -> Iterator[Block]:
         for at in range(0, len(sound) - block_samples + 1, block_samples):
             yield Block(sample, sound[at : at + block_samples])
             sample += block_samples
-
-
-def back_end_of(monitor: Monitor) -> Callable[[Embedding], object]:
-    """What scores an embedding in a monitor, by itself.
-
-    Raises:
-        UsageError: nothing is enrolled.
-    """
-    if isinstance(monitor, AnomalyMonitor) and monitor.bank:
-        scorer = monitor.bank.scorer
-        return lambda embedding: scorer.score(embedding.vectors)
-    if isinstance(monitor, KeywordMonitor) and monitor.bank:
-        model, frames = monitor.bank.model, monitor.bundle.manifest.representations[0].name
-        dtw = StreamingDtw(model.templates)
-        return lambda embedding: model.combine(dtw.push(embedding.vectors[frames]))
-    raise UsageError(f"stream '{monitor.stream}': nothing is enrolled for {monitor.name}")

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from edged.assembly import Assembly, open_bundle
-from edged.bench.stages import LEAST_SEGMENTS, StageBench, back_end_of, endless_blocks
+from edged.bench.back_end import back_end_of
+from edged.bench.stages import LEAST_SEGMENTS, StageBench, endless_blocks
 from edged.config import AnomalySettings, Config
 from edged.demo.speech import ENROLMENT_CLIPS, spoken_clip
 from edged.errors import UsageError
