@@ -42,6 +42,7 @@ STAGE_IMPORTS = {
 
 COMPOSERS = {
     "edged.pipeline",
+    "edged.monitor",
     "edged.spotting",
     "edged.frontend",
     "edged.references.anomaly",
