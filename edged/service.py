@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import ExitStack
 from functools import partial
 from typing import Any
@@ -14,15 +14,16 @@ from edged.assembly import Assembly
 from edged.capture.lifecycle import CaptureState
 from edged.clock import Clock
 from edged.config import Config
-from edged.control.server import ControlServer, Verb
+from edged.control.server import ControlServer
 from edged.embed.bundle import Bundle
-from edged.errors import ConfigError, DamagedError, EdgedError
+from edged.errors import ConfigError, EdgedError
 from edged.events.publisher import Publisher
 from edged.flow import Outcome
 from edged.observe.metrics import Metrics
 from edged.pipeline import Monitor, run_once
 from edged.runtime.backends import Backends
 from edged.runtime.clips import ClipSaver
+from edged.runtime.damage import DamageWatch
 from edged.runtime.keeper import Keeper
 from edged.runtime.keyword_limits import KeywordLimitKeeper
 from edged.runtime.life import BEGIN_ANEW, DAEMON, Life, Reread
@@ -34,12 +35,11 @@ from edged.runtime.thresholds import ThresholdKeeper
 from edged.runtime.verbs import Verbs
 from edged.runtime.watchdog import Watchdog
 from edged.runtime.worker import Worker
-from edged.salvage import Salvage, is_damaged
+from edged.salvage import Salvage
 from edged.security import SocketGuard
 
 _log = logging.getLogger(__name__)
 
-_LOOK_AT_DAMAGE_EVERY_S = 60.0
 _TIDY_EVERY_S = 60.0
 
 
@@ -62,8 +62,8 @@ class Service(Life):
         if not config.streams:
             raise ConfigError("no streams are configured: there is nothing to do", fix="add devices and streams")
         self._on_stable, self._is_stable = on_stable, False
-        self._damage_seen = ""
-        self._look_at_damage_s = self._tidy_s = 0.0
+        self._tidy_s = 0.0
+        self._damage = DamageWatch(config.state_path)
         self._salvaged: Salvage | None = None
         self._assembly = Assembly(config)
 
@@ -160,23 +160,8 @@ class Service(Life):
         )  # fmt: skip
         self.control = ControlServer(
             guard, config.control_endpoint, config.control,
-            quick=self._watched(self._verbs.quick), long=self._watched(self._verbs.long),
+            quick=self._damage.watched(self._verbs.quick), long=self._damage.watched(self._verbs.long),
         )  # fmt: skip
-
-    def _watched(self, verbs: Mapping[str, Verb]) -> dict[str, Verb]:
-        """Verbs that make the daemon look at its state database where they find it damaged."""
-
-        def watched(verb: Verb) -> Verb:
-            def answer(args: dict[str, Any]) -> dict[str, Any]:
-                try:
-                    return verb(args)
-                except DamagedError as error:
-                    self._damage_seen = error.message
-                    raise
-
-            return answer
-
-        return {name: watched(verb) for name, verb in verbs.items()}
 
     # -- stopping ------------------------------------------------------------------------------------------------------
 
@@ -212,19 +197,10 @@ class Service(Life):
         if now_s >= self._tidy_s:
             self._tidy_s = now_s + _TIDY_EVERY_S
             self._verbs.tidy()
-        if self._damage_seen and now_s >= self._look_at_damage_s:
-            self._look_at_damage_s = now_s + _LOOK_AT_DAMAGE_EVERY_S
-            self._look_at_damage()
+        if fault := self._damage.found(now_s):
+            self.ask_to_begin_anew(fault)
         done = self.config.exit_when_done and self.worker.is_done and self.clips.is_idle
         return self._exit_code() if done else None
-
-    def _look_at_damage(self) -> None:
-        """Begin anew if the state database is damaged: nobody who asks can make us do so where that heals nothing."""
-        seen, self._damage_seen = self._damage_seen, ""
-        if is_damaged(self.config.state_path):
-            self.ask_to_begin_anew(seen)
-        else:
-            _log.error("%s; the database itself is whole", seen)
 
     @property
     def after_crash(self) -> int:
