@@ -3,16 +3,16 @@
     file -> frames -> bytes  |  bytes -> frame -> blocks of every stream -> ring, health, inbox
           the child          |          the daemon's reader
 
-One block after the other, as fast as they go, tells what it adds to the delay; a child and a reader in real time tell
-what they use, since they wake up for every block however much else there is to do. A file stands in for the microphone:
-what the sound system itself uses is not in it.
+One block after the other, as fast as they go, tells what it adds to the delay. What they use is told by a child and a
+reader in real time, since they wake up for every block however much waits, in a process that is busy otherwise, as a
+daemon at its limit is. A file stands in for the microphone: what the sound system itself uses is not in it.
 """
 
 from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from io import RawIOBase
 from pathlib import Path
@@ -36,7 +36,7 @@ CHILD, READER = "capture child", "capture reader"
 _READ_WITHIN_S = 10.0
 _FAST_S = 10.0
 """Of sound, block after block."""
-_LOOK_EVERY_S = 0.25
+_LOOK_EVERY_S = 0.1
 _ENDS_IN_S = 5.0
 
 
@@ -62,6 +62,7 @@ class CaptureBench:
         channels: of each of its streams.
         monitors: any: their judgement of the input is part of the reader's work.
         directory: room for the frames.
+        work: what this thread does while the reader is measured, some milliseconds of it.
     """
 
     def __init__(
@@ -70,10 +71,12 @@ class CaptureBench:
         channels: Sequence[int],
         monitors: Sequence[Monitor],
         capture: CaptureSettings,
+        *,
         directory: Path,
+        work: Callable[[], object],
     ) -> None:
         self._spec, self._channels, self._monitors = spec, channels, list(monitors)
-        self._capture, self._directory = capture, directory
+        self._capture, self._directory, self._work = capture, directory, work
 
     def run(self, seconds: float) -> CaptureCost:
         """Both ways; so long in real time.
@@ -100,7 +103,7 @@ class CaptureBench:
         ]  # fmt: skip
 
     def _in_real_time(self, seconds: float) -> tuple[float, float]:
-        """Loads of child and reader: of this process nothing else runs meanwhile."""
+        """Loads of child and reader; this process has no other threads that do anything."""
         streams = self._streams()
         device = Device("bench", self._spec, streams, self._capture, lambda _: None)
         device.supervisor.start()
@@ -108,7 +111,8 @@ class CaptureBench:
             pid = self._running(device, streams)
             began = time.monotonic(), cpu_s([pid]), time.process_time() - time.thread_time()
             while time.monotonic() < began[0] + seconds:
-                _rest(streams)
+                self._work()
+                _empty(streams)
             ended = time.monotonic(), cpu_s([pid]), time.process_time() - time.thread_time()
         finally:
             device.supervisor.stop()
@@ -123,12 +127,12 @@ class CaptureBench:
         while not streams[0].heard_samples or device.supervisor.child_pid is None:
             if time.monotonic() > give_up_s:
                 raise DeviceError(f"the bench's capture child delivers nothing: {device.reason or 'no reason told'}")
-            _rest(streams)
+            time.sleep(_LOOK_EVERY_S)
+            _empty(streams)
         return device.supervisor.child_pid
 
 
-def _rest(streams: Sequence[Stream]) -> None:
-    time.sleep(_LOOK_EVERY_S)
+def _empty(streams: Sequence[Stream]) -> None:
     for stream in streams:
         stream.inbox.take(1 << 62)
 

@@ -111,9 +111,14 @@ def opened(choice: Choice) -> Iterator[Embedder | str]:
             close()
 
 
+def some_segments(bundle: Bundle) -> list[Segment]:
+    """Of steady sound."""
+    return front_end(bundle).push(Block(0, steady_sound()[: _SOUND_S * SAMPLE_RATE_HZ]))
+
+
 def batch_times(bundle: Bundle, embedder: Embedder, sizes: Sequence[int], seconds: float) -> list[BatchTime]:
     """Median and 99 % of every size that there is time for; a GPU that has no memory for a size ends it."""
-    segments = front_end(bundle).push(Block(0, steady_sound()[: _SOUND_S * SAMPLE_RATE_HZ]))
+    segments = some_segments(bundle)
     found: list[BatchTime] = []
     for size in sizes:
         batch = [segments[number % len(segments)] for number in range(size)]

@@ -12,6 +12,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,7 @@ from edged.bench.capacity import Real, Room, StreamCost, predict, real_over_hot
 from edged.bench.capture import CaptureBench, CaptureCost
 from edged.bench.energy import Meter, find_meter, measured
 from edged.bench.machine import machine_facts, memory_mib, usable_cores
-from edged.bench.networks import CPU_SIZES, GPU_SIZES, BatchTime, batch_times, choices, opened
+from edged.bench.networks import CPU_SIZES, GPU_SIZES, BatchTime, batch_times, choices, opened, some_segments
 from edged.bench.rehearsal import Rehearsed, rehearse
 from edged.bench.site import make_site, shipped, steady_sound
 from edged.bench.stages import MonitorCost, StageBench
@@ -192,7 +193,10 @@ class Bench:
                 continue
             self._tell(f"capture, device '{device}'")
             spec, first = self._site.source_of[device], devices[device][0]
-            bench = CaptureBench(spec, key[1], monitors[first], config.capture, self._site.directory)
+            bundle = monitors[first][0].bundle
+            work = partial(self._assembly.embedder(bundle).embed, some_segments(bundle)[:1])
+            directory = self._site.directory
+            bench = CaptureBench(spec, key[1], monitors[first], config.capture, directory=directory, work=work)
             known[key] = bench.run(self._share_s("capture", len(set(keys.values()))))
         self.found["capture"] = [report.capture_facts(target, cost) for (target, _), cost in known.items()]
         return {device: known[key] for device, key in keys.items()}

@@ -12,6 +12,10 @@ from edged.config import AnomalySettings, CaptureSettings
 from edged.errors import EdgedError
 from edged.pipeline import AnomalyMonitor
 
+WORK = (np.fft.rfft(np.ones(4096)) for _ in iter(int, 1))
+"""Without end."""
+SETTINGS = CaptureSettings(ring_s=10, start_timeout_s=10.0)
+
 
 @pytest.fixture(scope="module")
 def monitors():
@@ -27,7 +31,9 @@ def spec(tmp_path, monkeypatch):
 
 
 def test_child_and_reader_are_measured(spec, monitors, tmp_path):
-    cost = CaptureBench(spec, (0, 1), monitors, CaptureSettings(ring_s=10), tmp_path).run(1.0)
+    cost = CaptureBench(spec, (0, 1), monitors, CaptureSettings(ring_s=10), directory=tmp_path, work=WORK.__next__).run(
+        1.0
+    )
     assert cost.n_streams == 2
     assert cost.child.name == "capture child"
     assert cost.reader.name == "capture reader"
@@ -39,7 +45,9 @@ def test_child_and_reader_are_measured(spec, monitors, tmp_path):
 
 
 def test_a_child_that_delivers_nothing_is_an_error(spec, monitors, tmp_path):
-    bench = CaptureBench(spec, (0,), monitors, CaptureSettings(ring_s=10, start_timeout_s=1.0), tmp_path)
+    bench = CaptureBench(
+        spec, (0,), monitors, CaptureSettings(ring_s=10, start_timeout_s=1.0), directory=tmp_path, work=WORK.__next__
+    )
     (tmp_path / "sound.wav").unlink()
     with pytest.raises(EdgedError, match="delivers nothing"):
         bench._in_real_time(0.1)
