@@ -17,6 +17,7 @@ from typing import Literal
 import numpy as np
 from pydantic import Field, model_validator
 
+from edged.features.growing import Growing
 from edged.features.health import input_facts
 from edged.features.mel import mel_weights
 from edged.features.spec import FeatureSpec
@@ -112,9 +113,9 @@ class AnomalyFeatures:
         self._end = sample
         self._next_start = sample
         self._buffer_start = sample
-        self._buffer = np.empty(0, np.float32)
+        self._buffer = Growing(np.empty(0, np.float32))
         self._stft = StreamingSpectrogram(self.spec.n_fft, self.spec.frame_hop_samples)
-        self._frames = np.empty((0, self.spec.n_fft // 2 + 1), np.float32)
+        self._frames = Growing(np.empty((0, self.spec.n_fft // 2 + 1), np.float32))
         self._has_segment = False
         self.covered_until = sample
 
@@ -124,8 +125,8 @@ class AnomalyFeatures:
         if block.lost_before or block.epoch != self._epoch or block.sample != self._end:
             segments = self.flush() if self._has_segment else []
             self.reset(block.sample, block.epoch)
-        self._buffer = np.concatenate([self._buffer, block.samples.astype(np.float32, copy=False)])
-        self._frames = np.concatenate([self._frames, self._stft.push(block.samples)])
+        self._buffer.append(block.samples.astype(np.float32, copy=False))
+        self._frames.append(self._stft.push(block.samples))
         self._end = block.end
         while self._end - self._next_start >= self.spec.segment_samples:
             segments.append(self._take_segment())
@@ -136,7 +137,7 @@ class AnomalyFeatures:
 
         A signal shorter than a segment is repeated to length.
         """
-        samples = self._buffer
+        samples = self._buffer.joined()
         tail: list[Segment] = []
         if self._end > self.covered_until and len(samples):
             samples = samples[-self.spec.segment_samples :]
@@ -148,17 +149,17 @@ class AnomalyFeatures:
     def _take_segment(self) -> Segment:
         spec, start = self.spec, self._next_start
         offset = start - self._buffer_start
-        samples = self._buffer[offset : offset + spec.segment_samples]
-        frames = self._frames[: spec.n_frames]
+        samples = self._buffer.joined()[offset : offset + spec.segment_samples]
+        frames = self._frames.joined()[: spec.n_frames]
         features, facts = _features(samples, frames, spec), input_facts(samples)
         segment = Segment(start, start + spec.segment_samples, features, self._epoch, facts, samples)
         self.covered_until = segment.sample_end
         self._has_segment = True
         self._next_start += spec.hop_samples
-        self._frames = self._frames[spec.hop_samples // spec.frame_hop_samples :]
+        self._frames.drop(spec.hop_samples // spec.frame_hop_samples)
         # Keep one hop more than the next segment needs: `flush` looks back a whole segment from the end.
         keep_from = max(self._buffer_start, self._next_start - spec.hop_samples)
-        self._buffer = self._buffer[keep_from - self._buffer_start :]
+        self._buffer.drop(keep_from - self._buffer_start)
         self._buffer_start = keep_from
         return segment
 

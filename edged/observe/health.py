@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from edged.features.growing import Growing
 from edged.features.health import SILENCE_DBFS, InputState, InputVerdict, input_facts
 from edged.flow import SAMPLE_RATE_HZ, Block, Float32Array, InputFacts
 
@@ -40,7 +41,7 @@ class InputHealth:
     def __init__(self, judge: Callable[[InputFacts], InputVerdict], hold_s: int = HOLD_S) -> None:
         self._judge_facts = judge
         self._hold_s = hold_s
-        self._second = np.zeros(0, np.float32)
+        self._second = Growing(np.zeros(0, np.float32))
         self.state: InputState = "ok"
         self.level_dbfs = SILENCE_DBFS
         self._recent: deque[InputState] = deque(maxlen=2 * hold_s)
@@ -49,11 +50,12 @@ class InputHealth:
         """Changes that this block proves."""
         changes = []
         if block.lost_before:
-            self._second = self._second[:0]
+            self._second.drop(len(self._second))
             changes += self._note(block.sample, InputVerdict("dropouts", f"{block.lost_before} samples missing"))
-        self._second = np.concatenate([self._second, block.samples])
+        self._second.append(block.samples)
         while len(self._second) >= SAMPLE_RATE_HZ:
-            second, self._second = self._second[:SAMPLE_RATE_HZ], self._second[SAMPLE_RATE_HZ:]
+            second = self._second.joined()[:SAMPLE_RATE_HZ]
+            self._second.drop(SAMPLE_RATE_HZ)
             changes += self._note(block.end - len(self._second), self._judge(second))
         return changes
 
