@@ -20,8 +20,7 @@ from pathlib import Path
 import numpy as np
 
 RATE_HZ = 16000
-PERIOD_FRAMES = 160
-MOST_CHANNELS = 12  # of which a period is one atomic write: less than PIPE_BUF
+PERIOD_FRAMES = 640  # what a microphone's child is given at once (`capture.block_ms`)
 
 
 @dataclass(frozen=True)
@@ -43,20 +42,26 @@ class _Line:
     lost_periods: int = 0
 
     def write(self, number: int) -> None:
+        period = self.periods[(self.first + number) % len(self.periods)]
         try:
-            os.write(self.fd, self.periods[(self.first + number) % len(self.periods)])
+            written = os.write(self.fd, period)
         except BlockingIOError:
             self.lost_periods += 1
+            return
+        if written < len(period):  # the FIFO is full now: no channel may be left out
+            os.set_blocking(self.fd, True)
+            while written < len(period):
+                written += os.write(self.fd, period[written:])
+            os.set_blocking(self.fd, False)
 
 
 def opened(card: Card) -> _Line:
     """Waits until somebody reads."""
     loop = np.load(card.loop)
-    n_channels = loop.shape[1]
-    if n_channels > MOST_CHANNELS or len(loop) % PERIOD_FRAMES:
-        raise ValueError(f"{card.loop}: {MOST_CHANNELS} channels at most, and whole periods of {PERIOD_FRAMES} frames")
+    if len(loop) % PERIOD_FRAMES:
+        raise ValueError(f"{card.loop}: whole periods of {PERIOD_FRAMES} frames are needed")
     data = memoryview(np.ascontiguousarray(loop, "<i2")).cast("B")
-    size = PERIOD_FRAMES * n_channels * 2
+    size = PERIOD_FRAMES * loop.shape[1] * 2
     fd = os.open(card.fifo, os.O_WRONLY)
     os.set_blocking(fd, False)
     return _Line(fd, [data[at : at + size] for at in range(0, len(data), size)], card.first)

@@ -45,8 +45,10 @@ SETTLE_S = 15.0
 MEASURE_EVERY_S = 2.0
 END_WITHIN_S = 60.0
 BEHIND_S = 1.0
-STEP = 2
-MOST = 128
+STEP = 4
+MOST = 256
+TOLD = (("faults", "onset", "onsets", 10.0), ("words", "keyword", "keywords", 0.5))
+"""What is there, the event that tells it, what others are called, and how far off an onset may be: a segment or so."""
 
 
 @dataclass
@@ -201,13 +203,13 @@ def _events(site: Site, listener: Listener, began_s: float, duration_s: float) -
     others = {"onsets": 0, "keywords": 0}
     for number in range(site.layout.n_streams):
         mine = [event for _, event in listener.heard if event["stream"] == f"s{number}"]
-        for what, kind, other in (("faults", "onset", "onsets"), ("words", "keyword", "keywords")):
+        for what, kind, other, margin_s in TOLD:
             spans = site.heard(number, duration_s, words=what == "words")
             onsets_s = [event["onset_s"] for event in mine if event["kind"] == kind]
             whole = [span for span in spans if span.start_s >= 0 and span.end_s <= duration_s]
-            told[what][0] += sum(any(_is_in(s, span) for s in onsets_s) for span in whole)
+            told[what][0] += sum(any(_is_in(s, span, margin_s) for s in onsets_s) for span in whole)
             told[what][1] += len(whole)
-            others[other] += sum(not any(_is_in(s, span) for span in spans) for s in onsets_s)
+            others[other] += sum(not any(_is_in(s, span, margin_s) for span in spans) for s in onsets_s)
     spec = anomaly_spec(open_bundle("anomaly"))
     due = _scores_due(round(duration_s * RATE_HZ), spec.segment_samples, spec.hop_samples)
     return {
@@ -220,7 +222,7 @@ def _events(site: Site, listener: Listener, began_s: float, duration_s: float) -
     }  # fmt: skip
 
 
-def _is_in(onset_s: float, span: Span, margin_s: float = 0.5) -> bool:
+def _is_in(onset_s: float, span: Span, margin_s: float) -> bool:
     return span.start_s - margin_s <= onset_s <= span.end_s + margin_s
 
 
@@ -262,6 +264,7 @@ def main() -> int:
     parser.add_argument("--channels", type=int, default=4, help="of a card")
     parser.add_argument("--minutes", type=float, default=10.0, help="of each number of streams")
     parser.add_argument("--search", action="store_true", help="for the largest number, beginning with --streams")
+    parser.add_argument("--step", type=int, default=STEP, help="of the search, at last")
     chosen = parser.parse_args()
 
     def run(n_streams: int) -> bool:
@@ -273,7 +276,7 @@ def main() -> int:
 
     if not chosen.search:
         return 0 if run(chosen.streams) else 1
-    print(f"largest: {largest(run, chosen.streams)}")
+    print(f"largest: {largest(run, chosen.streams, chosen.step)}")
     return 0
 
 

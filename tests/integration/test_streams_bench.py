@@ -28,28 +28,28 @@ def started_writer(directory, duration_s):
 
 
 def test_the_writer_keeps_the_pace_of_the_clock_and_writes_its_loop(tmp_path):
-    writer, loop = started_writer(tmp_path, 0.5)
+    writer, loop = started_writer(tmp_path, 0.48)
     with writer, (tmp_path / "card").open("rb") as card:
         began_s = json.loads(writer.stdout.readline())["began_s"]
         heard = np.frombuffer(card.read(), "<i2").reshape(-1, 2)
         took_s = time.monotonic() - began_s
         figures = json.loads(writer.stdout.read())
-    assert took_s >= 0.5
-    assert figures["frames"] == len(heard) == 0.5 * RATE_HZ
+    assert took_s >= 0.48
+    assert figures["frames"] == len(heard) == 0.48 * RATE_HZ
     assert figures["lost_frames"] == [0]
     expected = np.roll(loop, -3 * PERIOD_FRAMES, axis=0)
     np.testing.assert_array_equal(heard, np.resize(expected, heard.shape))
 
 
 def test_what_nobody_takes_is_lost_and_counted(tmp_path):
-    writer, _ = started_writer(tmp_path, 1.5)  # 96 kB into a pipe of 64 KiB
+    writer, _ = started_writer(tmp_path, 1.6)  # 102 kB into a pipe of 64 KiB
     with writer, (tmp_path / "card").open("rb") as card:
         writer.wait(30)
         heard = len(card.read()) // 4
         writer.stdout.readline()
         figures = json.loads(writer.stdout.read())
     assert figures["lost_frames"][0] > 0
-    assert heard + figures["lost_frames"][0] == figures["frames"] == 1.5 * RATE_HZ
+    assert heard + figures["lost_frames"][0] == figures["frames"] == 1.6 * RATE_HZ
 
 
 def test_rounds_are_those_of_the_loop():
@@ -66,11 +66,11 @@ def test_words_are_spread_over_the_cards():
     assert Layout(6, 4, 4).keyword_streams == [0, 4, 1, 5]
 
 
-@pytest.mark.parametrize("limit", [1, 2, 13, 16, 22, 44, 127, 200])
+@pytest.mark.parametrize("limit", [1, 4, 13, 16, 22, 44, 127, 300])
 def test_the_search_finds_the_largest_number(limit):
     found = largest(lambda n: n <= limit, 16)
     assert found <= limit
-    assert found > min(limit, 128) - 2
+    assert found > min(limit, 256) - 4
 
 
 def test_keeping_up_means_to_lose_nothing_and_to_fall_behind_by_nothing():
