@@ -38,6 +38,7 @@ class Rehearsed:
 
     Attributes:
         daemon_load, children_load: processor time for a second of real time.
+        done: share of the sound of that time that the worker got through; below 1 the daemon was given too little time.
         delays_s: from the end of a segment, as its last sample was heard, to its score at a subscriber.
         lost_samples: of all streams and monitors.
         waiting_s: sound that waited for the worker at the end, of the stream that had most.
@@ -48,6 +49,7 @@ class Rehearsed:
     ready_s: float
     daemon_load: float
     children_load: float
+    done: float
     daemon: Memory
     child: Memory
     delays_s: tuple[float, ...]
@@ -73,16 +75,17 @@ def rehearse(config: Config, directory: Path, settle_s: float, seconds: float) -
         time.sleep(settle_s)
         children = children_of(process.pid)
         begun_s, daemon_s, children_s = time.monotonic(), cpu_s([process.pid]), cpu_s(children)
-        lost_before = _lost(ask.call("status"))
+        before = ask.call("status")
         delays_s = _score_delays_s(config, seconds)
         took_s = time.monotonic() - begun_s
         daemon_s, children_s = cpu_s([process.pid]) - daemon_s, cpu_s(children) - children_s
         status = ask.call("status")
+        done = (_received_s(status) - _received_s(before)) / took_s / len(config.streams)
         memories = [memory(child) for child in children]
         return Rehearsed(
-            len(config.streams), took_s, ready_s, daemon_s / took_s, children_s / took_s, memory(process.pid),
+            len(config.streams), took_s, ready_s, daemon_s / took_s, children_s / took_s, done, memory(process.pid),
             max(memories, key=lambda one: one.private, default=Memory(0.0, 0.0, 0.0)), tuple(delays_s),
-            _lost(status) - lost_before,
+            _lost(status) - _lost(before),
             max(stream["queued"] for stream in status["streams"].values()) / SAMPLE_RATE_HZ,
         )  # fmt: skip
 
@@ -140,6 +143,12 @@ def _score_delays_s(config: Config, seconds: float) -> list[float]:
                 heard = datetime.fromisoformat(str(event["time"]).replace("Z", "+00:00"))
                 delays_s.append(time.time() - heard.timestamp())
     return delays_s
+
+
+def _received_s(status: dict[str, Any]) -> float:
+    """Seconds of sound that the worker took, of all streams together."""
+    books = (min(one["received"] for one in stream["samples"].values()) for stream in status["streams"].values())
+    return float(sum(books)) / SAMPLE_RATE_HZ
 
 
 def _lost(status: dict[str, Any]) -> int:

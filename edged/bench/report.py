@@ -116,6 +116,7 @@ def rehearsal_facts(seen: Rehearsed) -> dict[str, Any]:
         "streams": seen.streams,
         "seconds": rounded(seen.seconds),
         "start_to_ready_s": rounded(seen.ready_s),
+        "kept_up_percent": percent(seen.done),
         "percent_of_core": percent(seen.daemon_load + seen.children_load),
         "daemon_percent_of_core": percent(seen.daemon_load),
         "capture_children_percent_of_core": percent(seen.children_load),

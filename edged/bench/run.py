@@ -41,6 +41,7 @@ _SETTLE_SPARE_S = 2.0
 _SHARES = {"networks": 0.1, "monitors": 0.3, "capture": 0.1, "rehearsal": 0.5}
 _MOST_REHEARSED_LOAD = 0.5
 """Of one core: more streams than this tell nothing more, and would disturb what else runs here."""
+_LEAST_DONE = 0.1
 _BYTES_PER_S = 2 * SAMPLE_RATE_HZ
 
 
@@ -94,7 +95,8 @@ class Bench:
         streams = self._stream_costs()
         self._expect(streams, Real(), None)
         rehearsed, names = self._rehearse(streams)
-        real = real_over_hot([streams[name] for name in names], rehearsed.daemon_load, rehearsed.children_load)
+        daemon_load = rehearsed.daemon_load / max(min(rehearsed.done, 1.0), _LEAST_DONE)
+        real = real_over_hot([streams[name] for name in names], daemon_load, rehearsed.children_load)
         self._expect(streams, real, rehearsed)
 
     def _idle(self) -> None:

@@ -154,7 +154,7 @@ def _seen_rows(seen: Mapping[str, Any]) -> list[tuple[str, object]]:
     loads = f"daemon {seen['daemon_percent_of_core']:g}, capture children {seen['capture_children_percent_of_core']:g}"
     resident = f"daemon {seen['daemon_resident_mib']} MiB, at most {seen['daemon_peak_mib']}"
     return [
-        ("streams, time", f"{seen['streams']}, {seen['seconds']:g} s"),
+        ("streams, time", f"{seen['streams']}, {seen['seconds']:g} s, of which {seen['kept_up_percent']:.0f} % done"),
         ("share of a core", f"{seen['percent_of_core']:g} % ({loads})"),
         ("end of a segment to its score", f"{delay['p50']:g} / {delay['p99']:g} ms" if delay else "no scores"),
         ("memory", f"{resident}; each capture child {seen['capture_child_private_mib']} MiB of its own"),

@@ -19,14 +19,15 @@ def site(tmp_path):
 
 
 def test_what_a_daemon_uses_is_seen(site):
-    seen = rehearse(site.config, site.directory, 11.0, 3.0)
+    seen = rehearse(site.config, site.directory, 12.0, 6.0)
     assert seen.streams == 2
-    assert seen.seconds >= 3.0
+    assert seen.seconds >= 6.0
     assert 0 < seen.daemon_load < 2
     assert 0 < seen.children_load < 1
     assert seen.daemon.resident > seen.child.private > 1
-    assert seen.delays_s
-    assert min(seen.delays_s) > 0
+    assert 0 < seen.done < 3  # what waited before comes in too
+    assert seen.delays_s or seen.done < 0.9  # a computer that has no time for it gives none
+    assert all(delay_s > 0 for delay_s in seen.delays_s)
     assert seen.lost_samples == 0
     assert not daemon_holds(site.config.state_path)  # it was ended
 

@@ -18,7 +18,7 @@ streams:
   hall: {{device: mic, channel: 1, monitors: [anomaly]}}
 """
 SEEN = Rehearsed(
-    2, 8.0, 0.4, 0.04, 0.01, Memory(180.0, 190.0, 150.0), Memory(30.0, 30.0, 16.0), (0.01, 0.02), 0, 0.0
+    2, 8.0, 0.4, 0.02, 0.01, 0.5, Memory(180.0, 190.0, 150.0), Memory(30.0, 30.0, 16.0), (0.01, 0.02), 0, 0.0
 )  # fmt: skip
 
 
