@@ -14,7 +14,7 @@ import os
 import sys
 import time
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -39,20 +39,31 @@ class _Line:
     fd: int
     periods: Sequence[memoryview]
     first: int
+    rest: memoryview = field(default=memoryview(b""))
     lost_periods: int = 0
 
     def write(self, number: int) -> None:
-        period = self.periods[(self.first + number) % len(self.periods)]
-        try:
-            written = os.write(self.fd, period)
-        except BlockingIOError:
+        """A period, unless there is no room; what was begun is ended first, so that channels keep their places."""
+        self._write_rest()
+        if self.rest:
             self.lost_periods += 1
             return
-        if written < len(period):  # the FIFO is full now: no channel may be left out
-            os.set_blocking(self.fd, True)
-            while written < len(period):
-                written += os.write(self.fd, period[written:])
-            os.set_blocking(self.fd, False)
+        self.rest = self.periods[(self.first + number) % len(self.periods)]
+        n_bytes = len(self.rest)
+        self._write_rest()
+        if len(self.rest) == n_bytes:
+            self.rest = memoryview(b"")
+            self.lost_periods += 1
+
+    def _write_rest(self) -> None:
+        with contextlib.suppress(BlockingIOError):
+            while self.rest:
+                self.rest = self.rest[os.write(self.fd, self.rest) :]
+
+    def close(self) -> None:
+        os.set_blocking(self.fd, True)
+        self._write_rest()
+        os.close(self.fd)
 
 
 def opened(card: Card) -> _Line:
@@ -84,7 +95,7 @@ def write(cards: Sequence[Card], duration_s: float) -> None:
             line.write(number)
     spent_s = time.process_time() - spent_s
     for line in lines:
-        os.close(line.fd)
+        line.close()
     p99_s, most_s = np.percentile(late_s, (99, 100))
     figures = {
         "frames": n_periods * PERIOD_FRAMES,
