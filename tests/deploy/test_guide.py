@@ -178,3 +178,22 @@ def put_bundles(device):
     assert named != before
     device.write(CONFIG_FILE, named)
     device.call("systemctl", "restart", "edged")
+
+
+def test_tensorrt_that_was_installed_later_is_seen_after_installing_again(device, reader):
+    """Of TensorRT and pycuda there is no more than the names; the daemon has to make do with the CPU."""
+    seen = "/opt/edged/current/bin/python -c 'import tensorrt, pycuda, numpy; print(numpy.__file__)'"
+    assert device.run("sh", "-c", seen).returncode != 0
+    before = device.call("readlink", "/opt/edged/current")
+    for name in ("tensorrt", "pycuda"):
+        device.write(f"/usr/lib/python3/dist-packages/{name}/__init__.py", "__version__ = '10.3.0'\n")
+    device.write("/etc/nv_tegra_release", "# R36 (release), REVISION: 4.3, GCID: 38968081, BOARD: generic\n")
+    reader.succeeds("sudo deploy/install.sh")
+    assert device.call("readlink", "/opt/edged/current") != before
+    assert device.call("sh", "-c", seen).startswith("/opt/edged/")
+    assert {one["runs_on"] for one in status(device)["backends"].values()} == {"CPUExecutionProvider"}
+    assert "without tensorrt" not in reader.succeeds("sudo edged doctor")
+
+    again = device.call("readlink", "/opt/edged/current")
+    reader.succeeds("sudo deploy/install.sh")
+    assert device.call("readlink", "/opt/edged/current") == again
