@@ -88,8 +88,9 @@ class Capacity:
     """What is to be expected of a mix of streams.
 
     Attributes:
-        streams: of this mix that it keeps up with when nothing else is to be done; `limit` is what gives out then,
-            `stage` takes most of that, which is `share`.
+        streams: of this mix that it keeps up with at most, when nothing else is to be done; `limit` is what gives out
+            then, `stage` takes most of that, which is `share`.
+        at_least: the same if every stream costs as much as one of few did in real time; the truth lies between.
         beside_others: of this mix that it keeps up with beside what ran during the measurement.
         load: of a core, for one stream of the mix on average, capture included, as things are (not at the limit).
         delay_s: after a segment's end, when nothing else ends at that time.
@@ -97,6 +98,7 @@ class Capacity:
     """
 
     streams: int
+    at_least: int
     beside_others: int
     limit: str
     stage: str
@@ -111,20 +113,26 @@ def predict(mix: Sequence[StreamCost], room: Room, real: Real) -> Capacity:
     """What a computer does with streams in the proportions of a mix."""
     n = len(mix)
     daemon, child = sum(one.daemon_load for one in mix) / n, sum(one.child[1] for one in mix) / n
-    limits = {
-        DAEMON: 1.0 / max(daemon, 1e-9),
-        CORES: room.cores / max(daemon + child, 1e-9),
-        MEMORY: max(0.0, room.free_mib) / max(room.stream_mib, 1e-9),
-    }
+    limits = _limits(daemon, child, room)
+    dear = _limits(daemon * max(real.daemon, 1.0), child * max(real.children, 1.0), room)
     limit = min(limits, key=lambda name: limits[name])
     stage, share = _dearest(mix, limit)
     load = daemon * real.daemon + child * real.children
     beside_others = min(limits[limit], room.idle_cores / max(load, 1e-9))
     return Capacity(
-        math.floor(limits[limit]), math.floor(beside_others), limit, stage, share, load,
+        math.floor(limits[limit]), math.floor(min(dear.values())), math.floor(beside_others), limit, stage, share, load,
         room.block_s + max(cost.delay_s for one in mix for cost in one.monitors),
         room.block_s + sum(one.segment_s for one in mix), n,
     )  # fmt: skip
+
+
+def _limits(daemon: float, child: float, room: Room) -> dict[str, float]:
+    """How many streams of these loads each of the limits allows for."""
+    return {
+        DAEMON: 1.0 / max(daemon, 1e-9),
+        CORES: room.cores / max(daemon + child, 1e-9),
+        MEMORY: max(0.0, room.free_mib) / max(room.stream_mib, 1e-9),
+    }
 
 
 def _dearest(mix: Sequence[StreamCost], limit: str) -> tuple[str, float]:

@@ -134,7 +134,7 @@ def capacity_facts(name: str, found: Capacity, *, is_rehearsed: bool) -> dict[st
     """What is to be expected."""
     return {
         "kind": name or "this configuration",
-        "keeps_up_with_streams": found.streams,
+        "keeps_up_with_streams": {"at_least": found.at_least if is_rehearsed else None, "at_most": found.streams},
         "beside_what_ran_meanwhile": found.beside_others,
         "limit": found.limit,
         "limiting_stage": found.stage,

@@ -172,7 +172,7 @@ def _show_capacity(found: Any) -> None:
     rows = [
         (
             one["kind"],
-            f"{one['keeps_up_with_streams']}; {one['beside_what_ran_meanwhile']} beside what ran meanwhile",
+            f"{_between(one['keeps_up_with_streams'])}; {one['beside_what_ran_meanwhile']} beside what ran meanwhile",
             f"{one['limit']}: {one['limiting_stage']} ({one['its_share_percent']:g} %)",
             f"{one['percent_of_core_per_stream']:g} %" + ("" if one["is_rehearsed"] else " at least"),
             f"{one['delay_ms']:g}; {one['all_at_once']['delay_ms']:g} if {one['all_at_once']['streams']} end at once",
@@ -182,4 +182,9 @@ def _show_capacity(found: Any) -> None:
     if rows:
         columns = ("streams of", "keeps up with", "limit", "of a core, each", "after a segment's end, ms")
         print_table("to be expected", columns, rows)
-        print("Plan with four fifths of it: what else the computer does needs room too.")
+        print("Plan with the lower number: events, their explanations and other programs need room too.")
+
+
+def _between(streams: Mapping[str, int | None]) -> str:
+    least, most = streams["at_least"], streams["at_most"]
+    return f"at most {most}" if least is None else f"{least} to {most}"

@@ -53,6 +53,8 @@ def test_what_a_real_daemon_used_goes_into_the_load():
     mix = [stream(), stream(embedding=0.03)]
     real = real_over_hot(mix, daemon_load=0.24, children_load=0.06)
     assert (real.daemon, real.children) == (pytest.approx(2.0), pytest.approx(3.0))
+    assert predict(mix, ROOM, real).at_least == 8  # 1 / 0.12
+    assert predict(mix, ROOM, real).streams == predict(mix, ROOM, Real()).at_least == 16
     assert predict(mix, ROOM, real).load == pytest.approx((0.24 + 0.06) / 2)
     assert predict(mix, ROOM, Real()).load == pytest.approx((0.12 + 0.02) / 2)
 
