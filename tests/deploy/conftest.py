@@ -3,7 +3,7 @@
 import pytest
 import soundfile
 
-from tests.deploy.wheels import wheels_of_this_tree
+from tests.deploy.wheels import copy_of_source, wheels_of_this_tree
 from tests.integration.helpers import RATE_HZ, hum
 
 
@@ -16,5 +16,11 @@ def sounds(tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
-def wheels(tmp_path_factory):
-    return wheels_of_this_tree(tmp_path_factory.mktemp("build") / "wheels")
+def source(tmp_path_factory):
+    """A copy of this source: the tree may change while machines are tested for half an hour."""
+    return copy_of_source(tmp_path_factory.mktemp("source"))
+
+
+@pytest.fixture(scope="session")
+def wheels(source):
+    return wheels_of_this_tree(source, source.with_name("wheels"))

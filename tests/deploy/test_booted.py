@@ -4,7 +4,6 @@ Takes minutes, and root: EDGED_BOOT_TEST=1 .venv-test/bin/python -m pytest tests
 """
 
 import filecmp
-import subprocess
 
 import pytest
 
@@ -24,7 +23,6 @@ from tests.deploy.machine import booted, why_not
 from tests.deploy.wheels import (
     CRASHES,
     NEVER_READY,
-    REPOSITORY,
     build_package,
     other_package,
     other_version,
@@ -41,9 +39,9 @@ pytestmark = [
 
 
 @pytest.fixture(scope="module")
-def packages(tmp_path_factory, wheels):
+def packages(tmp_path_factory, source, wheels):
     directory = tmp_path_factory.mktemp("packages")
-    built = {"now": build_package(wheels, directory / "now")}
+    built = {"now": build_package(source, wheels, directory / "now")}
     for version, end in {"0.1.1": CRASHES, "0.1.2": ""}.items():
         built[version] = other_package(built["now"], directory / version, version, end)
     return directory, {name: f"/shared/{directory.name}/{path.parent.name}/{path.name}" for name, path in built.items()}
@@ -63,9 +61,9 @@ def packaged(packages, sounds):
         yield machine
 
 
-def test_the_same_wheels_give_the_same_package(packages, wheels, tmp_path):
+def test_the_same_wheels_give_the_same_package(packages, source, wheels, tmp_path):
     directory, _ = packages
-    again = build_package(wheels, tmp_path)
+    again = build_package(source, wheels, tmp_path)
     assert filecmp.cmp(again, directory / "now" / again.name, shallow=False)
 
 
@@ -135,13 +133,14 @@ def test_without_a_gpu_nothing_is_compiled(packaged):
 def test_a_gpu_without_tensorrt_is_said_and_does_no_harm(packaged):
     packaged.call("touch", "/dev/nvidia0")  # all that the condition asks for
     packaged.call("systemctl", "restart", "edged")
-    packaged.wait_until(lambda: packaged.property("ActiveState", COMPILE) == "inactive")
+    # it has the least of the processor where that is busy
+    packaged.wait_until(lambda: packaged.property("ActiveState", COMPILE) == "inactive", timeout_s=600.0)
     assert packaged.property("ConditionResult", COMPILE) == "yes"
     assert (packaged.property("Result", COMPILE), packaged.property("ExecMainStatus", COMPILE)) == ("success", "0")
     assert "nothing to do: TensorRT cannot be loaded" in packaged.journal(COMPILE)
     assert hears_and_scores(packaged)
     assert {one["runs_on"] for one in status(packaged)["backends"].values()} == {"CPUExecutionProvider"}
-    assert packaged.call("systemctl", "--failed", "--quiet", "--plain", "edged*") == ""
+    assert packaged.call("systemctl", "list-units", "--failed", "--quiet", "--plain", "edged*") == ""
     packaged.call("rm", "/dev/nvidia0")
 
 
@@ -213,17 +212,13 @@ def test_removal_leaves_no_process_and_keeps_state_until_the_purge(packaged):
 
 
 @pytest.fixture(scope="module")
-def installed(tmp_path_factory, wheels, sounds):
+def installed(tmp_path_factory, source, wheels, sounds):
     """A machine with what install.sh needs, and edged installed by it, configured and running."""
     directory = tmp_path_factory.mktemp("versions")
     for version, end in {"0.1.0": "", "0.1.1": NEVER_READY, "0.1.2": ""}.items():
         other_version(wheels, directory / version, version, end)
-    source = directory / "source"
-    kept = ["deploy", "systemd", "edged", "trainer", "README.md", "CHANGELOG.md", "LICENSE", "pyproject.toml"]
-    source.mkdir()
-    subprocess.run(["cp", "-r", *(REPOSITORY / name for name in kept), source], check=True)
-    with booted(directory, sounds) as machine:
-        machine.shared = f"/shared/{directory.name}"
+    with booted(directory, source, sounds) as machine:
+        machine.shared, machine.script = f"/shared/{directory.name}", f"/shared/{source.name}/deploy/install.sh"
         done = install(machine, "0.1.0")
         assert "write /etc/edged/edged.yaml" in done.stderr
         set_up(machine, sounds)
@@ -232,8 +227,7 @@ def installed(tmp_path_factory, wheels, sounds):
 
 
 def install(machine, version, *options):
-    script = [f"{machine.shared}/source/deploy/install.sh", "--offline", f"{machine.shared}/{version}", *options]
-    return machine.run(*script)
+    return machine.run(machine.script, "--offline", f"{machine.shared}/{version}", *options)
 
 
 def test_installing_again_changes_nothing(installed):
@@ -258,13 +252,13 @@ def test_install_sh_upgrades_and_goes_back_when_told(installed):
     bank = bank_of(installed)
     assert install(installed, "0.1.2").returncode == 0
     assert status(installed)["version"] == "0.1.2"
-    installed.call(f"{installed.shared}/source/deploy/install.sh", "--rollback")
+    installed.call(installed.script, "--rollback")
     assert status(installed)["version"] == "0.1.0"
     assert bank_of(installed) == bank
 
 
 def test_uninstalling_leaves_no_process_and_keeps_state(installed):
-    script = f"{installed.shared}/source/deploy/install.sh"
+    script = installed.script
     for _ in range(2):  # the second time there is nothing to do
         installed.call(script, "--uninstall")
         assert processes(installed) == []
@@ -272,8 +266,8 @@ def test_uninstalling_leaves_no_process_and_keeps_state(installed):
         "sh", "-c", "find / -xdev -name '*edged*' -not -path '/proc/*' -not -path '/shared/*' 2>/dev/null"
     )
     assert set(left.splitlines()) <= {
-        "/etc/edged", CONFIG_FILE, STATE, f"{STATE}/edged.db", f"{STATE}/edged.lock", "/var/log/edged",
-        "/etc/systemd/system/edged.service.d",
+        "/etc/edged", CONFIG_FILE, STATE, f"{STATE}/edged.db", f"{STATE}/edged.lock", f"{STATE}/edged.reserve",
+        "/var/log/edged", "/etc/systemd/system/edged.service.d",
     }  # fmt: skip
     installed.call("ls", CONFIG_FILE, f"{STATE}/edged.db")
     installed.call(script, "--uninstall", "--purge")

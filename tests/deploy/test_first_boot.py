@@ -28,9 +28,9 @@ BUILD_TIMEOUT_S = 600.0
 
 
 @pytest.fixture(scope="module")
-def packages(tmp_path_factory, wheels):
+def packages(tmp_path_factory, source, wheels):
     directory = tmp_path_factory.mktemp("jetson-packages")
-    now = build_package(wheels, directory / "now", "--system-site-packages")
+    now = build_package(source, wheels, directory / "now", "--system-site-packages")
     return {"directory": directory, "now": now, "0.1.2": other_package(now, directory / "0.1.2", "0.1.2")}
 
 

@@ -13,18 +13,26 @@ CRASHES = '\n\ndef run(*_):\n    raise RuntimeError("broken on purpose")\n'
 NEVER_READY = '\n\ndef run(*_):\n    import time\n    print("hangs on purpose", flush=True)\n    time.sleep(3600)\n'
 
 
-def wheels_of_this_tree(directory):
-    """Every wheel of this source, as install.sh takes them from the network."""
-    done(REPOSITORY / "deploy/install.sh", "--download", directory)
+def copy_of_source(directory):
+    """What an installation needs of this tree, below a directory."""
+    source = directory / "source"
+    source.mkdir()
+    kept = ["deploy", "systemd", "edged", "trainer", "README.md", "CHANGELOG.md", "LICENSE", "pyproject.toml"]
+    done("cp", "-r", *(REPOSITORY / name for name in kept), source)
+    return source
+
+
+def wheels_of_this_tree(source, directory):
+    """Every wheel of a source, as install.sh takes them from the network."""
+    done(source / "deploy/install.sh", "--download", directory)
     return directory
 
 
 def own_wheel(directory):
     """This source's own wheel alone; its path."""
     with tempfile.TemporaryDirectory() as copy:  # since setuptools leaves its own files in what it builds
-        for name in ("pyproject.toml", "README.md", "LICENSE", "edged", "trainer"):
-            done("cp", "-r", REPOSITORY / name, copy)
-        done(sys.executable, "-m", "pip", "--quiet", "wheel", "--no-deps", "--wheel-dir", directory, copy)
+        source = copy_of_source(Path(copy))
+        done(sys.executable, "-m", "pip", "--quiet", "wheel", "--no-deps", "--wheel-dir", directory, source)
     return next(directory.glob("edged-*.whl"))
 
 
@@ -60,9 +68,9 @@ def _repack(wheel, directory, version, service_end):
             new.writestr(zipfile.ZipInfo(name, entry.date_time), data, zipfile.ZIP_STORED)
 
 
-def build_package(wheels, directory, *options):
+def build_package(source, wheels, directory, *options):
     """The Debian package of these wheels, packed fast; its path."""
-    done(REPOSITORY / "deploy/build-deb.sh", "--offline", wheels, "--out", directory, "--compression", "none", *options)
+    done(source / "deploy/build-deb.sh", "--offline", wheels, "--out", directory, "--compression", "none", *options)
     return next(directory.glob("edged_*.deb"))
 
 
