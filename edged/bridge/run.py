@@ -96,6 +96,7 @@ class MqttBridge:
         """Until told to stop."""
         while not self._stopping.is_set():
             self._position = self._position or self._asked_position()
+            self._save()  # a first run that is killed before the broker has anything is to go on, not to begin anew
             try:
                 self._live()
             except LinkError as error:
@@ -132,6 +133,7 @@ class MqttBridge:
         """Where a first run begins."""
         if self._position is None:
             self._position = position
+            self._save()
 
     def _save(self) -> None:
         """A disk that refuses stops no alarm: a bridge that starts anew then sends some of them twice."""

@@ -6,7 +6,7 @@ from types import SimpleNamespace
 import pytest
 
 from edged.config import Config
-from edged.events.cursor import Position
+from edged.events.cursor import CursorFile, Position
 
 pytest.importorskip("paho.mqtt", reason="paho-mqtt is missing: pip install 'edged[mqtt]'")
 from edged.bridge.link import LinkError
@@ -54,6 +54,26 @@ def test_a_disk_that_refuses_the_cursor_ends_no_bridge(bridge, tmp_path, caplog)
     (tmp_path / CURSOR_NAME).rmdir()
     bridge._save()
     assert bridge._cursor.load() == Position(7, "j")
+
+
+def test_where_a_first_run_begins_is_kept_before_it_sends_anything(bridge, tmp_path, monkeypatch):
+    """One that was killed before anything was acknowledged began anew, and skipped what had come meanwhile."""
+    found = []
+
+    def live():
+        found.append(CursorFile(tmp_path / CURSOR_NAME).load())
+        bridge.stop()
+
+    monkeypatch.setattr(bridge, "ask", lambda *_: {"last_seq": 5, "journal": "j"})
+    monkeypatch.setattr(bridge, "_live", live)
+    bridge.run()
+    assert found == [Position(5, "j")]
+
+
+def test_so_is_where_it_begins_when_the_daemon_came_later(bridge, tmp_path):
+    bridge.started_at(Position(6, "j"))
+    bridge.started_at(Position(9, "j"))
+    assert CursorFile(tmp_path / CURSOR_NAME).load() == Position(6, "j")
 
 
 def test_a_daemon_that_does_not_answer_is_asked_once_not_for_every_stream(bridge, monkeypatch):
