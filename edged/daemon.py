@@ -61,7 +61,7 @@ def _lived(config: Config, reread: Reread | None, starts: Starts) -> tuple[Life,
     try:
         life = _new_life(config, reread, starts) if loop is None else _safe_life(config, reread, loop)
         exit_code = life.run()
-    except ConfigError:  # no service manager starts that again
+    except (ConfigError, KeyboardInterrupt):  # no service manager starts that again; somebody wanted its end
         starts.forget()
         raise
     except EdgedError as error:
@@ -70,7 +70,7 @@ def _lived(config: Config, reread: Reread | None, starts: Starts) -> tuple[Life,
         else:  # somebody reads it, and starts again when it is mended
             starts.forget()
         raise
-    except BaseException as error:
+    except Exception as error:
         starts.failed(f"{type(error).__name__}: {error}")
         raise
     if not life.fault:

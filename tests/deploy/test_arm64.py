@@ -28,8 +28,8 @@ pytestmark = [
 ]
 
 CONFIG = """
-state_dir: /root/state
-devices: {hall: {source: file, path: /root/heard.wav}}
+state_dir: /srv/state
+devices: {hall: {source: file, path: /srv/heard.wav}}
 streams: {press-3: {device: hall, channel: 0, monitors: [anomaly, keyword]}}
 """
 WORD = "maintenance"
@@ -118,7 +118,7 @@ def test_it_is_arm64_that_runs(machine, python):
 
 
 def test_a_configuration_is_checked(machine, python, edged):
-    good, bad = "/root/good.yaml", "/root/bad.yaml"
+    good, bad = "/srv/good.yaml", "/srv/bad.yaml"
     machine.write(good, CONFIG)
     machine.write(bad, "streams: 7\n")
     timed("edged check-config", lambda: edged("check-config", good))
@@ -142,7 +142,7 @@ def heard(edged, sounds, state):
 
 def test_events_and_scores_are_those_of_this_computer(edged, sounds, tmp_path):
     here = heard(lambda *command: done(sys.executable, "-m", "edged.cli.main", *command), sounds, tmp_path / "state")
-    there = heard(edged, f"/shared/{sounds.name}", "/root/state")
+    there = heard(edged, f"/shared/{sounds.name}", "/srv/state")
     assert {event["monitor"] for event in here[0]} == {"anomaly", "keyword"}
     for mine, theirs in zip(here, there, strict=True):
         assert [without_figures(one) for one in mine] == [without_figures(one) for one in theirs]

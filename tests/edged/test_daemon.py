@@ -30,7 +30,7 @@ def lives(monkeypatch, tmp_path):
             def run():
                 assert daemon_holds(tmp_path)
                 end = to_come.pop(0)
-                if isinstance(end, Exception):
+                if isinstance(end, BaseException):
                     raise end
                 made.fault = end if isinstance(end, str) else ""
                 return BEGIN_ANEW if isinstance(end, str) else end
@@ -123,10 +123,11 @@ def test_what_is_refused_counts_where_somebody_starts_it_again_for_ever(lives, i
     assert lives.seen[3:] == ["safe mode" if is_managed else "service"]
 
 
-def test_a_configuration_that_is_refused_counts_for_nothing(lives, monkeypatch):
+@pytest.mark.parametrize("end", [ConfigError("no streams"), KeyboardInterrupt()])
+def test_a_configuration_that_is_refused_and_ctrl_c_while_it_starts_count_for_nothing(lives, end, monkeypatch):
     monkeypatch.setenv("NOTIFY_SOCKET", "/absent")
-    lives.to_come += [ConfigError("no streams")]
-    with pytest.raises(ConfigError):
+    lives.to_come += [end]
+    with pytest.raises(type(end)):
         daemon.run(lives.config)
     assert not lives.record.exists()
 
