@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, field_validator
 
 from edged.errors import ConfigError, UsageError
 from trainer.checkpoints import latest_checkpoint
@@ -20,6 +20,9 @@ KINDS = ("general", "distilled", "site")
 ADDED_FIELDS = frozenset({"ema_decay", "snr_db", "noisy_share", "machine_noises", "babble_noises"})
 
 
+Decibels = Annotated[float, Field(ge=-100.0, le=100.0)]
+
+
 class _Recipe(BaseModel):
     """What both kinds share.
 
@@ -28,7 +31,7 @@ class _Recipe(BaseModel):
         background_s: length of the ordinary speech that distances are measured against.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     max_epochs: int = Field(default=10, ge=1)
     batch_size: int = Field(default=32, ge=1)
@@ -52,10 +55,17 @@ class CorpusRecipe(_Recipe):
     scenes_per_shard: int = Field(default=100, ge=1)
     crop_frames: int = Field(default=224, ge=48)
     batches_per_epoch: int = Field(default=200, ge=1)
-    snr_db: tuple[float, float] = (0.0, 30.0)
+    snr_db: tuple[Decibels, Decibels] = (0.0, 30.0)
     noisy_share: float = Field(default=0.75, ge=0.0, le=1.0)
     machine_noises: int = Field(default=0, ge=0)
     babble_noises: int = Field(default=0, ge=0)
+
+    @field_validator("snr_db")
+    @classmethod
+    def _rises(cls, snr_db: tuple[float, float]) -> tuple[float, float]:
+        if snr_db[0] > snr_db[1]:
+            raise ValueError("the lower end of the range comes first")
+        return snr_db
 
 
 class GeneralRecipe(CorpusRecipe):

@@ -129,3 +129,10 @@ def test_the_recipe():
     recipe = load_recipe("keyword-distilled", max_epochs=3)
     assert isinstance(recipe, DistilledRecipe)
     assert recipe.max_epochs == 3
+
+
+@pytest.mark.parametrize("wrong", [(np.nan, 5.0), (-np.inf, 5.0), (5.0, 1e308), (10.0, 0.0)])
+def test_a_range_of_noise_is_one(wrong):
+    """A number that is none ended in numpy, after the noises were made."""
+    with pytest.raises(ConfigError, match="snr_db"):
+        load_recipe("keyword-distilled", snr_db=wrong)

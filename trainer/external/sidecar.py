@@ -26,7 +26,7 @@ Axis = Literal["batch", "channel", "samples", "time", "mel"]
 
 
 class _Strict(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
 class LogMelInput(_Strict):

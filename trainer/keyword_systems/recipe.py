@@ -23,7 +23,7 @@ class SystemRecipe(BaseModel):
         inference_step_frames: from one segment to the next when a recording is embedded.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     features: Literal["hfcc", "sliding", "temporal"]
     reversed_segments: bool = False

@@ -38,7 +38,7 @@ class OpenSetRecipe(BaseModel):
         time_mean: see `trainer.external.shallow`.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     openness: Openness = "low"
     shots: int = Field(default=1, ge=1, le=64)
