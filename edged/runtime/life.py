@@ -86,7 +86,7 @@ class Life(ABC):
                 if exit_code != BEGIN_ANEW:  # else the service manager would wait for our end
                     notify(STOPPING)
                 self.stop()
-            return exit_code
+        return self._unless_told_to_stop(exit_code)
 
     @property
     @abstractmethod
@@ -144,6 +144,11 @@ class Life(ABC):
                 ended = self._obeyed(command)
             if ended is not None:
                 return ended
+
+    def _unless_told_to_stop(self, exit_code: int) -> int:
+        """No other life where somebody asked for the end while this one ended."""
+        unread = [self._commands.get_nowait() for _ in range(self._commands.qsize())]
+        return 0 if exit_code == BEGIN_ANEW and "stop" in unread else exit_code
 
     def _obeyed(self, command: Command) -> int | None:
         if command == "reload":
