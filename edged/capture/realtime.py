@@ -6,6 +6,7 @@ kernel tells (SIGXCPU); the child then gives its priority back and goes on liste
 
 from __future__ import annotations
 
+import contextlib
 import os
 import resource
 import signal
@@ -43,12 +44,13 @@ class RealtimePriority:
             # Round robin: children of one priority share the processor even if one of them never waits.
             _schedule(os.SCHED_RR, priority)
         except (OSError, ValueError):  # a container, or a user without the right: capture works all the same
-            _schedule(os.SCHED_OTHER, 0)
+            self._give_back()
         else:
             self.is_held = True
 
     def _give_back(self, *_: Any) -> None:
-        _schedule(os.SCHED_OTHER, 0)
+        with contextlib.suppress(OSError):  # where the very call is forbidden, there is nothing to give back
+            _schedule(os.SCHED_OTHER, 0)
         self.is_held = False
 
 

@@ -86,3 +86,18 @@ def test_what_is_refused_half_way_is_given_back():
     is_held, policies, _ = in_a_process_of_its_own(_refused_half_way)
     assert not is_held
     assert policies == {os.SCHED_OTHER}
+
+
+def _forbidden():
+    """A container may forbid the very call, whatever is asked."""
+
+    def forbid(*_):
+        raise PermissionError
+
+    realtime.os.sched_setscheduler = forbid
+    return _ask(1)[0]
+
+
+def test_where_the_very_call_is_forbidden_capture_goes_on_without():
+    """Giving back what had not been given ended the child."""
+    assert in_a_process_of_its_own(_forbidden) is False
