@@ -166,7 +166,7 @@ def _tables(old: sqlite3.Connection, new: sqlite3.Connection, found: Salvage) ->
     for _, name, statement in known:
         try:
             new.execute(statement)
-        except sqlite3.Error as error:
+        except (sqlite3.Error, sqlite3.Warning, ValueError) as error:  # Python 3.10: more than one, or a null in it
             found.lost.append(f"{name}: {error}")
     return [name for (name,) in new.execute("SELECT name FROM sqlite_master WHERE type='table' ORDER BY name")]
 
