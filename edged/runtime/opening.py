@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
+from typing import TypeVar
 
 from edged.errors import StateError
 from edged.references.store import BankStore
@@ -16,6 +17,8 @@ _log = logging.getLogger(__name__)
 
 _DAEMON = "edged"
 
+_T = TypeVar("_T")
+
 
 def open_state(state_dir: Path, now_ns: int) -> Salvage | None:
     """Make the state database what it is to be; what became of it, if it was damaged.
@@ -23,13 +26,9 @@ def open_state(state_dir: Path, now_ns: int) -> Salvage | None:
     Raises:
         StateError: it cannot be opened, or there is no room to salvage it.
     """
-    try:
-        return _opened(state_dir, now_ns)
-    except StateError as error:
-        if not give_up(state_dir):
-            raise
-        _log.warning("%s: the reserve is used", error)
-        return _opened(state_dir, now_ns)
+    salvaged = _done(state_dir, lambda: salvage_if_damaged(state_dir, now_ns))
+    _done(state_dir, lambda: BankStore(state_dir).close())
+    return salvaged
 
 
 def changes_of(salvaged: Salvage | None, streams: Iterable[str]) -> list[StatusChange]:
@@ -41,7 +40,12 @@ def changes_of(salvaged: Salvage | None, streams: Iterable[str]) -> list[StatusC
     return [StatusChange(_DAEMON, "state", "salvaged", str(salvaged)), *banks]
 
 
-def _opened(state_dir: Path, now_ns: int) -> Salvage | None:
-    salvaged = salvage_if_damaged(state_dir, now_ns)
-    BankStore(state_dir).close()
-    return salvaged
+def _done(state_dir: Path, step: Callable[[], _T]) -> _T:
+    """A step; where it finds no room, once more with the reserve's."""
+    try:
+        return step()
+    except StateError as error:
+        if not give_up(state_dir):
+            raise
+        _log.warning("%s: the reserve is used", error)
+        return step()
