@@ -65,10 +65,10 @@ def _lived(config: Config, reread: Reread | None, starts: Starts) -> tuple[Life,
         starts.forget()
         raise
     except EdgedError as error:
-        if has_manager():
-            starts.failed(str(error))
-        else:  # somebody reads it, and starts again when it is mended
+        if not has_manager():  # somebody reads it, and starts again when it is mended
             starts.forget()
+        elif loop is None:  # else it says itself what led to safe mode, and would be told of as that the next time
+            starts.failed(str(error))
         raise
     except Exception as error:
         starts.failed(f"{type(error).__name__}: {error}")

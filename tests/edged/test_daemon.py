@@ -142,3 +142,17 @@ def test_a_run_that_has_an_end_fails_once_and_then_tries_again(lives):
         daemon.run(config)
     lives.to_come[:] = [0]
     assert daemon.run(config) == 0
+
+
+def test_why_it_failed_is_not_told_of_as_its_own_reason_again_and_again(lives, monkeypatch):
+    """Where a manager starts it again, the sentence grew with every start, until the reason was cut off its end."""
+    monkeypatch.setenv("NOTIFY_SOCKET", "/absent")
+    config = lives.config.model_copy(update={"exit_when_done": True})
+    for _ in range(3):
+        lives.to_come[:] = [ZeroDivisionError("oops")]
+        with pytest.raises(ZeroDivisionError):
+            daemon.run(config)
+    for _ in range(3):
+        with pytest.raises(StateError) as refused:
+            daemon.run(config)
+        assert refused.value.message.count("did not last") == 1
