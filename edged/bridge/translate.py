@@ -61,7 +61,7 @@ class Translator:
     def _new_life(self, event: dict[str, Any]) -> list[Message]:
         """A daemon that has just begun has no alarm that lasts."""
         facts = (event.get("stream"), event.get("subject"))
-        if facts != (DAEMON, "daemon") or event.get("state") not in {"ready", "safe mode"}:
+        if facts != (DAEMON, "daemon") or str(event.get("state")) not in {"ready", "safe mode"}:
             return []
         return [Message(self._topics.anomaly_state(name), OFF, retain=True) for name in sorted(self._streams)]
 

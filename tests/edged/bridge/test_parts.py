@@ -90,6 +90,15 @@ def test_a_new_life_of_the_daemon_has_no_alarm_that_lasts(state):
     assert states == {"edged/hall/anomaly/a/state": b"OFF", "edged/hall/anomaly/b/state": b"OFF"}
 
 
+@pytest.mark.parametrize("state", [["ready"], {}, None, "stopped"])
+def test_a_daemon_that_says_something_else_of_itself_is_no_new_life(state):
+    """What cannot be looked up in a set ended the bridge."""
+    translator = Translator(TOPICS, 0.0)
+    translator.know({"a"})
+    said = {"kind": "status", "monitor": "status", "stream": "edged", "subject": "daemon", "state": state, "seq": 2}
+    assert [message.retain for message in translator.messages(said, 0.0)] == [False]
+
+
 def test_drift_is_an_event_and_no_alarm():
     told = Translator(TOPICS, 0.0).messages({"kind": "drift", "monitor": "anomaly", "stream": "a"}, 0.0)
     assert [message.topic for message in told] == ["edged/hall/anomaly/a"]
