@@ -44,7 +44,7 @@ units_of() { # RELEASE
 switch_to() { # RELEASE UNITS
     local file
     # what only the release before has would stay, and run, for ever
-    comm -23 <(units_of "$ROOT/current") <(units_of "$ROOT/releases/$1") | while read -r file; do
+    LC_ALL=C comm -23 <(units_of "$ROOT/current") <(units_of "$ROOT/releases/$1") | while read -r file; do
         case $file in
             *.d/*) ;;
             ./systemd/system/*) ! systemd_runs || systemctl disable --now --quiet "${file##*/}" 2>/dev/null || true ;;

@@ -177,6 +177,25 @@ def test_going_back_takes_along_what_only_the_newer_release_has(host):
     assert "disable --now --quiet edged-new.service" in host.calls
 
 
+def test_the_first_release_becomes_the_current_one_whatever_the_order_of_letters(host, monkeypatch):
+    """In English `-` is not before `/`: the files were "not in sorted order", and nothing could be installed."""
+    made = subprocess.run(
+        ["localedef", "-i", "en_US", "-f", "UTF-8", host.root / "en_US.UTF-8"], capture_output=True, check=False
+    )
+    if made.returncode:
+        pytest.skip("no sources of locales (apt install locales)")
+    monkeypatch.setenv("LOCPATH", str(host.root))
+    monkeypatch.setenv("LC_ALL", "en_US.UTF-8")
+    host.release("1-a", seconds=1)
+    units = host.root / "opt/edged/releases/1-a/share/units/systemd"
+    (units / "system-preset").mkdir()
+    (units / "system-preset/50-edged.preset").write_text("enable edged.service")
+    host.set(state="inactive")
+    done = host.run("activate.sh", "1-a")
+    assert (done.returncode, "sorted" in done.stderr) == (0, False), done.stderr
+    assert host.current == "1-a"
+
+
 def test_units_are_laid_out_where_no_systemd_is(tmp_path):
     """As where packages are built: it ended with "integer expression expected", and took systemd for a new one."""
     script = f'. "{REPOSITORY}/deploy/release.sh"; install_units "{REPOSITORY}/systemd" "{tmp_path}/out"'
