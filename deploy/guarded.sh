@@ -29,9 +29,11 @@ Examples:
 USAGE
 }
 
-say() { printf '==> %s\n' "$*" >&2; }
+# nobody may read it any more: a message that cannot be told is no reason to stop
+tell() { printf '%s\n' "$*" >&2 || true; }
+say() { tell "==> $*"; }
 wrong_use() { printf 'error: %s\n' "$1" >&2; usage >&2; exit 2; }
-is_number() { [[ $1 =~ ^[0-9]+$ ]] || wrong_use "$2 needs a whole number"; }
+is_number() { [[ $1 =~ ^(0|[1-9][0-9]{0,8})$ ]] || wrong_use "$2 needs a whole number"; }
 
 undo='' minutes=10 alarms=0 every_s=30 restart=no
 while [ $# -gt 0 ]; do
@@ -60,7 +62,7 @@ onsets_since() { # TIME
 trouble_since() { # TIME
     local found count
     if ! found=$(edged doctor); then
-        printf '%s\n' "$found" | grep '^wrong' || printf '%s\n' "$found"
+        printf '%s\n' "$found" | grep '^wrong' || printf 'edged doctor failed. %s\n' "$found"
         return 0
     fi
     count=$(onsets_since "$1")
@@ -73,6 +75,8 @@ if ! found=$(edged doctor); then
     say "the device was not healthy before: nothing is changed"
     exit 3
 fi
+# a terminal or connection that goes must not end the watch, nor keep the undo from being carried out
+trap '' HUP PIPE
 since=$(date --utc +%Y-%m-%dT%H:%M:%SZ)
 if ! "$@"; then
     say "the change failed; it is not undone"
@@ -88,9 +92,10 @@ if [ -z "$trouble" ]; then
     say "all is well: the change stays"
     exit 0
 fi
-printf '%s\n' "$trouble" >&2
+tell "$trouble"
 say "undoing it: $undo"
-sh -c "$undo" || { say "the undo failed: look after this device"; exit 1; }
+told=$(sh -c "$undo" 2>&1) || { tell "$told"; say "the undo failed: look after this device"; exit 1; }
+[ -z "$told" ] || tell "$told"
 restarted || { say "undone, but the service does not start: journalctl -u edged"; exit 1; }
 say "undone"
 exit 1

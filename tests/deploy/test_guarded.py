@@ -35,11 +35,17 @@ def device(tmp_path):
     return tmp_path
 
 
-def guarded(device, *options, change=("sh", "-c", 'printf new >"$DEVICE/setting"')):
+CHANGE = ("sh", "-c", 'printf new >"$DEVICE/setting"')
+
+
+def guarded(device, *options, change=CHANGE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=False):
     """Changes the setting, watching for no longer than two looks."""
     command = [GUARDED, "--undo", 'printf old >"$DEVICE/setting"', "--minutes", "0", *options, "--", *change]
     environment = {"PATH": f"{device}/bin:{os.environ['PATH']}", "DEVICE": str(device)}
-    return subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=30)
+    return subprocess.run(
+        command, env=environment, stdout=stdout, stderr=stderr, start_new_session=start_new_session, text=True,
+        check=False, timeout=30,
+    )  # fmt: skip
 
 
 def setting(device):
@@ -62,6 +68,29 @@ def test_one_that_makes_the_device_ill_is_undone(device):
     assert (done.returncode, setting(device)) == (1, "old")
     assert "of another network" in done.stderr
     assert "python" not in done.stderr
+
+
+def test_a_doctor_that_says_nothing_does_not_find_all_well(device):
+    """Killed, or gone with the change: what it did not say was taken for no trouble, and the change stayed."""
+    script = '#!/bin/sh\n[ "$(cat "$DEVICE/setting")" = old ]\n'
+    (device / "bin/edged").write_text(script, encoding="utf-8")
+    done = guarded(device)
+    assert (done.returncode, setting(device)) == (1, "old")
+    assert "edged doctor failed" in done.stderr
+
+
+@pytest.mark.parametrize("is_hung_up", [False, True])
+def test_it_is_undone_also_where_nobody_listens_any_more(device, is_hung_up):
+    """A connection that was lost ended the watch, or the undo at its first message; the change stayed."""
+    (device / "verdicts").write_text("ok\nill\n", encoding="utf-8")
+    if is_hung_up:
+        hang_up = EDGED.replace("case", '[ "$(cat setting)" = old ] || kill -HUP 0\ncase', 1)
+        (device / "bin/edged").write_text(hang_up, encoding="utf-8")
+    read_end, write_end = os.pipe()
+    os.close(read_end)
+    done = guarded(device, stdout=write_end, stderr=write_end, start_new_session=True)
+    os.close(write_end)
+    assert (done.returncode, setting(device)) == (1, "old")
 
 
 def test_it_is_watched_and_not_only_looked_at_once(device):
@@ -109,6 +138,7 @@ def test_a_change_that_fails_is_not_undone(device):
 
 
 @pytest.mark.parametrize("arguments", [(), ("--undo", "true"), ("--undo", "true", "--minutes", "ten", "--", "true"),
+                                       ("--undo", "true", "--minutes", "08", "--", "true"),
                                        ("--frobnicate",), ("--", "true")])  # fmt: skip
 def test_wrong_use_changes_nothing(arguments):
     done = subprocess.run([GUARDED, *arguments], capture_output=True, text=True, check=False)
