@@ -18,7 +18,7 @@ import sys
 from edged.config import Config
 from edged.errors import ConfigError, EdgedError, StateError
 from edged.observe.logs import set_up_logging
-from edged.observe.notify import WATCHDOG, has_manager, notify, watchdog_interval_s
+from edged.observe.notify import has_manager, notify, watchdog_limit
 from edged.runtime.life import BEGIN_ANEW, Life, Reread
 from edged.runtime.lock import only_daemon
 from edged.runtime.starts import CrashLoop, Starts
@@ -26,6 +26,9 @@ from edged.safe_mode import SafeMode
 from edged.service import Service
 
 _log = logging.getLogger(__name__)
+
+STARTS_WITHIN_S = 120.0
+"""What the unit allows a first start (TimeoutStartSec); until it is ready again, nothing feeds the watchdog."""
 
 
 def run(config: Config, reread: Reread | None = None) -> int:
@@ -103,7 +106,7 @@ def _replace_process(reread: Reread, fault: str) -> None:
     except ConfigError as error:
         _log.error("the configuration of before stays: %s", error)
         return
-    notify(f"STATUS=beginning anew: {' '.join(fault.split())}", *([WATCHDOG] if watchdog_interval_s() else []))
+    notify(f"STATUS=beginning anew: {' '.join(fault.split())}", *watchdog_limit(STARTS_WITHIN_S))
     signal.signal(signal.SIGHUP, signal.SIG_IGN)  # it reads its configuration anyway
     for stream in (sys.stdout, sys.stderr):
         stream.flush()

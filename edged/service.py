@@ -148,10 +148,12 @@ class Service(Life):
         self.keyword_limits = KeywordLimitKeeper(
             config.state_path, self.streams,
             between_segments=self.worker.between_segments, announce=self.announce, clock=self._clock,
+            met_damage=self._damage.met,
         )  # fmt: skip
         self.thresholds = ThresholdKeeper(
             config.state_path, self.streams,
             between_segments=self.worker.between_segments, announce=self.announce, clock=self._clock,
+            met_damage=self._damage.met,
         )  # fmt: skip
         self._verbs = Verbs(
             config, self.streams,

@@ -30,6 +30,18 @@ def has_manager() -> bool:
     return bool(os.environ.get("NOTIFY_SOCKET"))
 
 
+def watchdog_limit(seconds: float | None = None) -> tuple[str, ...]:
+    """The state that sets how long systemd waits to hear from us; empty where it does not.
+
+    Args:
+        seconds: None = what the unit says.
+    """
+    interval_s = watchdog_interval_s()
+    if interval_s is None:
+        return ()
+    return (f"WATCHDOG_USEC={round(1e6 * (2.0 * interval_s if seconds is None else seconds))}",)
+
+
 def watchdog_interval_s() -> float | None:
     """How often systemd wants to hear from us at the least, if it does; half of its limit."""
     limit_us = os.environ.get("WATCHDOG_USEC", "")

@@ -31,6 +31,10 @@ class DamageWatch:
         """The same verbs, noticed when they meet damage."""
         return {name: self._watched(verb) for name, verb in verbs.items()}
 
+    def met(self, what: str) -> None:
+        """From any thread that met damage."""
+        self._met = what
+
     def found(self, now_s: float) -> str:
         """What is wrong with the database; empty while nobody has met damage, or there is none.
 
@@ -51,7 +55,7 @@ class DamageWatch:
             try:
                 return verb(args)
             except DamagedError as error:
-                self._met = error.message
+                self.met(error.message)
                 raise
 
         return answer

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import ClassVar, Generic, TypeVar
 
 from edged.clock import NS_PER_S, Clock
-from edged.errors import StateError
+from edged.errors import DamagedError, StateError
 from edged.pipeline import Monitor
 from edged.runtime.messages import Announce, StatusChange
 from edged.runtime.stream import Stream
@@ -27,6 +27,7 @@ WRITE_EVERY_S = 300.0
 _DAEMON = "edged"
 
 BetweenSegments = Callable[[Callable[[], None]], None]
+MetDamage = Callable[[str], None]
 M = TypeVar("M", bound=Monitor)
 
 
@@ -37,6 +38,7 @@ class Keeper(ABC, Generic[M]):
         kind: the class of the monitors.
         between_segments: lets the worker do something between two segments.
         announce: makes a status event.
+        met_damage: told where the database turns out to be damaged.
 
     Attributes:
         failures: how often the history could not be stored or read.
@@ -57,9 +59,11 @@ class Keeper(ABC, Generic[M]):
         between_segments: BetweenSegments,
         announce: Announce,
         clock: Clock,
+        met_damage: MetDamage = lambda _: None,
     ) -> None:
         self._state_dir = state_dir
         self._between_segments, self._announce, self._clock = between_segments, announce, clock
+        self._met_damage = met_damage
         self._monitors = {
             name: monitor
             for name, stream in streams.items()
@@ -148,6 +152,8 @@ class Keeper(ABC, Generic[M]):
     def _history_fails(self, error: StateError) -> None:
         self.failures += 1
         _log.error("%s: %s", self.LOSS, error)
+        if isinstance(error, DamagedError):
+            self._met_damage(error.message)
         if not self._is_history_failing:
             self._announce(StatusChange(_DAEMON, "threshold", "history lost", str(error)))
         self._is_history_failing = True

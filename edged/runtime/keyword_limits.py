@@ -18,7 +18,7 @@ from edged.decide.near_misses import NearMisses, merged
 from edged.pipeline import KeywordMonitor, Monitor
 from edged.references.keyword_history import NearMissHistory
 from edged.references.keyword_limits import LimitFinder, WordLimit
-from edged.runtime.keeper import BetweenSegments, Keeper, finite
+from edged.runtime.keeper import BetweenSegments, Keeper, MetDamage, finite
 from edged.runtime.messages import Announce, StatusChange
 from edged.runtime.stream import Stream
 
@@ -41,10 +41,12 @@ class KeywordLimitKeeper(Keeper[KeywordMonitor]):
         between_segments: BetweenSegments,
         announce: Announce,
         clock: Clock,
+        met_damage: MetDamage = lambda _: None,
     ) -> None:
         super().__init__(
-            state_dir, streams, KeywordMonitor, between_segments=between_segments, announce=announce, clock=clock
-        )
+            state_dir, streams, KeywordMonitor,
+            between_segments=between_segments, announce=announce, clock=clock, met_damage=met_damage,
+        )  # fmt: skip
         self._settings = {name: monitor.settings for name, monitor in self._monitors.items()}
         self._waiting: dict[str, list[dict[str, NearMisses]]] = {name: [] for name in self._monitors}
         self._taken_ns = dict.fromkeys(self._monitors, clock.monotonic_ns())

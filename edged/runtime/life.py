@@ -24,7 +24,7 @@ from edged.config import Config
 from edged.control.server import ControlServer
 from edged.errors import StateError
 from edged.events.publisher import Publisher
-from edged.observe.notify import READY, STOPPING, notify
+from edged.observe.notify import READY, STOPPING, notify, watchdog_limit
 from edged.runtime.messages import StatusChange, status_event
 from edged.security import SocketGuard
 
@@ -77,7 +77,7 @@ class Life(ABC):
         """Start, serve, stop; the exit code, or `BEGIN_ANEW`."""
         with self._signals():
             self.start()
-            notify(READY, f"STATUS={self.summary}")
+            notify(READY, *watchdog_limit(), f"STATUS={self.summary}")
             _log.info("ready: %s", self.summary)
             exit_code = 1
             try:

@@ -27,7 +27,7 @@ from edged.references.finding import Finding, find
 from edged.references.history import ScoreHistory
 from edged.references.store import BankStore
 from edged.references.thresholds import FoundThresholds, ThresholdStore, threshold_settings
-from edged.runtime.keeper import BetweenSegments, Keeper, finite
+from edged.runtime.keeper import BetweenSegments, Keeper, MetDamage, finite
 from edged.runtime.messages import Announce, StatusChange
 from edged.runtime.recorder import Recorder
 from edged.runtime.stream import Stream
@@ -50,10 +50,12 @@ class ThresholdKeeper(Keeper[AnomalyMonitor]):
         between_segments: BetweenSegments,
         announce: Announce,
         clock: Clock,
+        met_damage: MetDamage = lambda _: None,
     ) -> None:
         super().__init__(
-            state_dir, streams, AnomalyMonitor, between_segments=between_segments, announce=announce, clock=clock
-        )
+            state_dir, streams, AnomalyMonitor,
+            between_segments=between_segments, announce=announce, clock=clock, met_damage=met_damage,
+        )  # fmt: skip
         self._recorders = {name: Recorder(m.spec.hop_samples) for name, m in self._monitors.items()}
         self._asked = {name: threshold_settings(m.settings) for name, m in self._monitors.items()}
         self._findings: dict[str, Finding] = {}

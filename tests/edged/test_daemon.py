@@ -69,6 +69,18 @@ def test_after_a_fault_the_process_becomes_a_new_one(lives):
     assert not daemon_holds(lives.config.state_path)
 
 
+def test_the_watchdog_waits_for_the_next_life_as_long_as_for_a_first_start(lives, monkeypatch):
+    """Nothing feeds it before all is ready: a slow start was ended halfway, again and again."""
+    told = []
+    monkeypatch.setattr(daemon, "notify", lambda *states: told.extend(states))
+    monkeypatch.setenv("WATCHDOG_USEC", "60000000")
+    monkeypatch.delenv("WATCHDOG_PID", raising=False)
+    lives.to_come += ["a thread died"]
+    with pytest.raises(Replaced):
+        daemon.run(lives.config, lambda: lives.config)
+    assert told == ["STATUS=beginning anew: a thread died", "WATCHDOG_USEC=120000000"]
+
+
 def test_a_process_of_somebody_elses_is_not_replaced_and_the_old_job_ends_first(lives):
     lives.to_come += ["damaged", 0]
     assert daemon.run(lives.config) == 0

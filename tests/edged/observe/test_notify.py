@@ -1,6 +1,6 @@
 import socket
 
-from edged.observe.notify import READY, notify, watchdog_interval_s
+from edged.observe.notify import READY, notify, watchdog_interval_s, watchdog_limit
 
 
 def test_nobody_listens(monkeypatch):
@@ -26,5 +26,7 @@ def test_the_watchdog_wants_to_hear_at_half_its_limit(monkeypatch):
     monkeypatch.setenv("WATCHDOG_USEC", "10000000")
     monkeypatch.delenv("WATCHDOG_PID", raising=False)
     assert watchdog_interval_s() == 5.0
+    assert (watchdog_limit(), watchdog_limit(120.0)) == (("WATCHDOG_USEC=10000000",), ("WATCHDOG_USEC=120000000",))
     monkeypatch.setenv("WATCHDOG_PID", "1")
     assert watchdog_interval_s() is None
+    assert watchdog_limit(120.0) == ()

@@ -30,6 +30,12 @@ def test_damage_that_is_there_is_found_and_damage_that_is_not_is_not(watch, tmp_
     assert watch.found(1.0 + LOOK_EVERY_S) == "malformed"
 
 
+def test_who_meets_it_on_a_thread_of_its_own_tells_it(watch, tmp_path):
+    (tmp_path / DATABASE_NAME).write_bytes(b"no database any more" * 1000)
+    watch.met("no history")
+    assert watch.found(0.0) == "no history"
+
+
 def test_other_troubles_and_answers_are_not_its_own(watch, tmp_path):
     (tmp_path / DATABASE_NAME).write_bytes(b"no database any more" * 1000)
     meet(watch, StateError("locked"))

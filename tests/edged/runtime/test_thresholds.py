@@ -10,7 +10,7 @@ from edged.assembly import Assembly
 from edged.clock import FakeClock, StreamClock
 from edged.config import AnomalySettings, Config
 from edged.embed.bundle import Manifest, RepresentationSpec, load_bundle, write_bundle
-from edged.errors import StateError
+from edged.errors import DamagedError, StateError
 from edged.features.anomaly import AnomalySpec
 from edged.flow import Detection, Outcome, Scored
 from edged.pipeline import AnomalyMonitor
@@ -69,11 +69,12 @@ class Site:
         (self.monitor,) = Assembly(self.config).configured_monitors(self.store, "pump", self.unusable)
         self.clock = FakeClock()
         self.stream = SimpleNamespace(name="pump", monitors=[self.monitor], clock=StreamClock(self.clock, is_live=True))
-        self.said = []
+        self.said, self.met = [], []
         self.announced = threading.Event()
         self.keeper = ThresholdKeeper(
             directory, {"pump": self.stream},
             between_segments=lambda action: action(), announce=self.announce, clock=self.clock,
+            met_damage=self.met.append,
         )  # fmt: skip
         self.sample = 0
 
@@ -280,6 +281,18 @@ def test_without_a_budget_the_rate_is_told_and_nothing_else_happens(tmp_path, bu
     assert site.said == []
     assert site.keeper.status("pump")["false_alarms_per_day"]["expected"] is not None
     assert site.monitor.threshold == site.monitor.bank.threshold
+
+
+def test_damage_met_by_the_keeper_is_told_to_who_begins_anew(site, monkeypatch):
+    """History was lost for days, until somebody restarted the daemon."""
+
+    def broken(*_):
+        raise DamagedError("state database: malformed")
+
+    site.hear(0.1)
+    monkeypatch.setattr(module, "ScoreHistory", broken)
+    site.look()
+    assert set(site.met) == {"state database: malformed"}
 
 
 def test_a_failing_disk_costs_history_and_is_told_once(site, monkeypatch):
