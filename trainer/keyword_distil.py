@@ -11,6 +11,7 @@ from functools import partial
 
 import numpy as np
 
+from edged.assembly import open_bundle
 from edged.embed.bundle import Bundle
 from edged.errors import UsageError
 from edged.features.keyword import KeywordSpec
@@ -49,7 +50,12 @@ def train_distilled(options: KeywordTrainingOptions, recipe: DistilledRecipe) ->
         teacher=lambda frames: embed_frames(teacher, frames, teacher_spec),
         teacher_spec=teacher_spec,
     )
-    shards = load_pair_shards(run.corpus(CORPUS, recipe.shards, material, write))
+    made_by = {
+        "teacher": open_bundle(options.teacher or options.start_from).manifest.files,
+        "teacher_level_ahead_frames": recipe.teacher_level_ahead_frames,
+        "recorded_share": recipe.recorded_share,
+    }
+    shards = load_pair_shards(run.corpus(CORPUS, recipe.shards, material, write, made_by))
     context = (spec.context_left_frames, spec.context_right_frames)
     crops = PairCrops(shards, recipe.crop_frames, run.n_crops, context=context, key=(options.seed, 0))
     run.fit(STAGE, recipe.max_epochs, crops, TeacherObjective(spec.silence))

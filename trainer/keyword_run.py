@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -72,30 +72,37 @@ class CorpusRun:
         return self.recipe.batch_size * self.recipe.batches_per_epoch
 
     def corpus(
-        self, name: str, n_shards: int, material: Material, write: Callable[..., object] | None = None
+        self,
+        name: str,
+        n_shards: int,
+        material: Material,
+        write: Callable[..., object] | None = None,
+        made_by: Mapping[str, Any] | None = None,
     ) -> list[Path]:
         """The shards of one corpus; those that are there already, made of the same, are kept.
 
         Args:
             write: called with path, random numbers, material, front end and the number of scenes; None labels frames.
+            made_by: what its shards depend on beside these and the seed, as JSON.
         """
         folder = self.options.run_directory / name
         paths = [folder / f"{index:04d}.npz" for index in range(n_shards)]
         with storage(folder):
-            self._forget_others(folder, material)
+            self._forget_others(folder, material, made_by or {})
             missing = [path for path in paths if not path.is_file()]
             for path in track(missing, description=name, disable=not self.options.progress):
                 rng = np.random.default_rng((self.options.seed, int(path.stem), len(name)))
                 (write or write_shard)(path, rng, material, self.spec, self.recipe.scenes_per_shard)
         return paths
 
-    def _forget_others(self, folder: Path, material: Material) -> None:
+    def _forget_others(self, folder: Path, material: Material, made_by: Mapping[str, Any]) -> None:
         """A start that ended before its first checkpoint binds nobody, so its shards may be of another seed or data."""
         facts = {"seed": self.options.seed, "data": str(self.options.data), "engines": list(material.engines)}
         facts |= {"words": {word: len(clips) for word, clips in sorted(material.clips.items())}}
         facts |= {"noises": len(material.noises), "scenes_per_shard": self.recipe.scenes_per_shard}
         if material.noise != NoiseRange():
             facts |= {"noise": asdict(material.noise)}
+        facts |= made_by
         content, note = json.dumps(facts, indent=1).encode(), folder / MADE_OF
         is_same = note.read_bytes() == content if note.is_file() else self.options.resume
         for path in () if is_same else folder.glob("*.npz"):

@@ -1,5 +1,6 @@
 """A keyword embedder that learns from another: the pairs, the loss, and `edged-train keyword` with such a recipe."""
 
+import contextlib
 import csv
 from dataclasses import replace
 from pathlib import Path
@@ -8,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from edged.errors import ConfigError, UsageError
+from edged.errors import ConfigError, EdgedError, UsageError
 from edged.features.keyword import KeywordSpec
 from tests.trainer.test_keyword import NEEDS_SPEECH, check_bundle, options_of
 from trainer.data.speech_corpus import Material, clean_scene, read_material
@@ -90,6 +91,34 @@ def test_a_network_that_hears_like_its_teacher_has_nothing_to_learn(monkeypatch)
     losses = [objective(network, {"frames": frames, "rows": target})["loss"].item() for target in (rows, -rows)]
     assert losses == pytest.approx([0.0, 2.0], abs=1e-6)
     assert all(torch.equal(a, b) for a, b in zip(statistics, network.buffers(), strict=True))
+
+
+@pytest.mark.parametrize("changed", [{"recorded_share": 0.1}, {"teacher_level_ahead_frames": 2}])
+def test_pairs_of_an_interrupted_start_are_kept_only_if_made_alike(tmp_path, monkeypatch, changed):
+    """Rows of another teacher were taken for this one's."""
+    made = []
+
+    def write(path, *_, **__):
+        made.append(path.name)
+        np.savez(path, frames=np.zeros((100, SPEC.n_mels), np.float16), rows=np.zeros((100, 64), np.float16))
+        if len(made) in {1, 3}:
+            raise InterruptedError
+
+    stand_ins = {
+        "noisy_material": lambda *_: Material([], {}, {}),
+        "_sample": lambda *_: None,
+        "started_network": lambda *_: SpeechTrunk(width=8),
+        "write_pair_shard": write,
+        "CorpusRun.fit": lambda *_, **__: None,
+        "CorpusRun.bundle": lambda *_: None,
+    }
+    for name, stand_in in stand_ins.items():
+        monkeypatch.setattr(f"trainer.keyword_distil.{name}", stand_in)
+    recipe = TINY.model_copy(update={"shards": 2})
+    for again in (recipe, recipe, recipe.model_copy(update=changed)):
+        with contextlib.suppress(InterruptedError, EdgedError):
+            train_keyword(options_of(tmp_path, again, start_from="keyword"))
+    assert made == ["0000.npz", "0001.npz", "0000.npz"]
 
 
 @NEEDS_SPEECH
