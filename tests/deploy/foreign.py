@@ -4,16 +4,14 @@ What is changed in it is gone when it stops. The registration of qemu is that of
 nothing changes for the computer.
 """
 
-import hashlib
 import os
 import shutil
 import subprocess
 import sys
-import tempfile
 from contextlib import contextmanager
 from pathlib import Path
 
-from tests.deploy.machine import CACHE, PACKAGES, Machine, mirror_and_codename
+from tests.deploy.machine import Machine, debootstrap, made_once
 
 QEMU = "qemu-aarch64-static"
 # an ELF file for this processor
@@ -67,23 +65,18 @@ def _kernel():
 
 def arm64_tree():
     """A minimal tree of this Debian for arm64; made once."""
-    mirror, codename = mirror_and_codename()
-    name = hashlib.sha256(" ".join((mirror, codename, *PACKAGES)).encode()).hexdigest()[:8]
-    tree = CACHE / f"{codename}-arm64-{name}"
-    if not tree.is_dir():
-        CACHE.mkdir(parents=True, exist_ok=True)
-        unfinished = Path(tempfile.mkdtemp(dir=CACHE))
-        unfinished.chmod(0o755)
-        options = ["--arch=arm64", "--foreign", "--variant=minbase", f"--include={','.join(PACKAGES)}"]
-        subprocess.run(["debootstrap", *options, codename, str(unfinished), mirror], check=True)
-        if (unfinished / "proc").is_symlink():  # in some containers debootstrap makes a link, to itself
-            (unfinished / "proc").unlink()
-            (unfinished / "proc").mkdir()
-        with _entered(unfinished, None) as machine:
-            # as in an lxc container: no device can be made, and none is needed
-            machine.call("env", "container=lxc", "/debootstrap/debootstrap", "--second-stage")
-        unfinished.rename(tree)
-    return tree
+    return made_once("-arm64", _make)
+
+
+def _make(tree):
+    tree.chmod(0o755)
+    debootstrap(tree, "--arch=arm64", "--foreign")
+    if (tree / "proc").is_symlink():  # in some containers debootstrap makes a link, to itself
+        (tree / "proc").unlink()
+        (tree / "proc").mkdir()
+    with _entered(tree, None) as machine:
+        # as in an lxc container: no device can be made, and none is needed
+        machine.call("env", "container=lxc", "/debootstrap/debootstrap", "--second-stage")
 
 
 @contextmanager

@@ -52,17 +52,33 @@ def mirror_and_codename():
 
 def debian_tree():
     """A minimal tree of the Debian that runs here, from its configured mirror; made once."""
+    return made_once("", debootstrap)
+
+
+def made_once(kind, make):
+    """A tree of this Debian in the cache; one whose making was interrupted is not taken for it.
+
+    Args:
+        kind: what its name tells it apart by.
+        make: fills a directory.
+    """
     mirror, codename = mirror_and_codename()
     name = hashlib.sha256(" ".join((mirror, codename, *PACKAGES)).encode()).hexdigest()[:8]
-    tree = CACHE / f"{codename}-{name}"
+    tree = CACHE / f"{codename}{kind}-{name}"
     if not tree.is_dir():
         CACHE.mkdir(parents=True, exist_ok=True)
         unfinished = Path(tempfile.mkdtemp(dir=CACHE))
-        include = f"--include={','.join(PACKAGES)}"
-        subprocess.run(["debootstrap", "--variant=minbase", include, codename, str(unfinished), mirror], check=True)
+        make(unfinished)
         unfinished.chmod(0o755)
         unfinished.rename(tree)
     return tree
+
+
+def debootstrap(tree, *options):
+    """Fill a directory with what every tree under test has."""
+    mirror, codename = mirror_and_codename()
+    command = ["debootstrap", *options, "--variant=minbase", f"--include={','.join(PACKAGES)}"]
+    subprocess.run([*command, codename, str(tree), mirror], check=True)
 
 
 class Machine:
