@@ -38,11 +38,11 @@ def _is_not_unicode() -> bool:
 
 
 def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
-    """A table for people; wide enough for pipes too."""
+    """A table for people; wide enough for pipes too. What looks like Rich's markup (`[old]`, `:mic:`) is text."""
     table = Table(*columns, title=title, title_justify="left")
     for row in rows:
         table.add_row(*("" if cell is None else str(cell) for cell in row))
-    Console(width=None if sys.stdout.isatty() else 160).print(table)
+    Console(width=None if sys.stdout.isatty() else 160, markup=False, emoji=False).print(table)
 
 
 def note(text: str) -> None:

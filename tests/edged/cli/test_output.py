@@ -7,6 +7,7 @@ import sys
 import pytest
 
 from edged.cli import main
+from edged.cli.output import print_table
 
 EVENT = {"seq": 1, "time": "2026-01-31T13:00:00Z", "stream": "a", "kind": "status", "reason": "clip\udcff.wav ö 😀"}
 
@@ -41,3 +42,10 @@ def test_as_json_it_is_what_it_was(printed, tmp_path):
 def test_for_people_it_is_escaped(printed, tmp_path):
     (line,) = printed("events", "--state", str(tmp_path))
     assert "reason=clip\\udcff.wav" in line
+
+
+def test_brackets_and_colons_in_a_table_are_text(capsys):
+    """A clip named `take[old].wav` was shown as `take.wav`, and `[/dev/snd]` in a reason ended the command."""
+    print_table("site[a].yaml: ok", ("clip", "why"), [("take[old].wav", "[/dev/snd]: gone"), ("a:mic:", None)])
+    shown = capsys.readouterr().out
+    assert all(text in shown for text in ("site[a].yaml", "take[old].wav", "[/dev/snd]: gone", "a:mic:"))
