@@ -37,6 +37,7 @@ from edged.errors import EdgedError, StateError
 from edged.flow import SAMPLE_RATE_HZ, Float32Array
 from edged.references.clips import ANOMALY_CLIPS, KEYWORD_CLIPS, clip_of_samples
 from edged.references.enroll import enroll_domain, enroll_keyword
+from edged.references.reader import BankReader
 from edged.references.store import BankStore, StoredBank
 from edged.references.terms import Terms
 from edged.runtime.device import source_spec
@@ -124,9 +125,12 @@ class _Banks:
         return True
 
     def _stored(self, stream: str, monitor: MonitorName) -> StoredBank | None:
-        if not (self.real.state_path / DATABASE_NAME).is_file():
-            return None
-        with BankStore(self.real.state_path) as store:
+        try:
+            if not (self.real.state_path / DATABASE_NAME).is_file():
+                return None
+        except OSError as error:  # of a directory that is another user's
+            raise StateError(str(error), fix="sudo edged bench") from error
+        with BankReader(self.real.state_path) as store:
             return store.load_active(stream, monitor)
 
 

@@ -19,7 +19,7 @@ from edged.config import Config
 from edged.control.client import ControlClient
 from edged.doctor.finding import Finding, note, ok, wrong
 from edged.errors import AcceleratorError, EdgedError
-from edged.references.store import BankStore
+from edged.references.reader import BankReader, open_untouched
 from edged.salvage import damaged_files
 from edged.security.allowlist import read_allow_list
 from edged.security.keys import read_pair
@@ -56,7 +56,7 @@ def database(config: Config) -> list[Finding]:
     if not path.is_file():
         return [note("database", f"{path} is not there yet", "enrol something, or start the daemon")]
     try:
-        with closing(_untouched(path)) as connection:
+        with closing(open_untouched(path)) as connection:
             answer = str(connection.execute("PRAGMA quick_check(1)").fetchone()[0])
     except sqlite3.Error as error:
         answer = str(error)
@@ -67,22 +67,6 @@ def database(config: Config) -> list[Finding]:
         text = f"whole; an earlier one was damaged: {damaged[-1].name}"
         return [note("database", text, "look at the disk; remove it then")]
     return [ok("database", "whole")]
-
-
-def _untouched(path: Path) -> sqlite3.Connection:
-    """The state database, of which nothing is changed, and beside which no file is left behind.
-
-    Where a write-ahead log lies, its writer runs, or has crashed: SQLite may then mend its own index of it (`-shm`).
-    """
-    how = "mode=ro" if path.with_name(f"{path.name}-wal").exists() else "immutable=1"
-    return sqlite3.connect(f"{path.absolute().as_uri()}?{how}", uri=True, timeout=_ANSWER_WITHIN_S)
-
-
-class _BankReader(BankStore):
-    """The banks of a database that makes no tables and ends no log."""
-
-    def __init__(self, state_dir: Path) -> None:
-        self._connection = _untouched(state_dir / DATABASE_NAME)
 
 
 def bundles(config: Config) -> list[Finding]:
@@ -102,7 +86,7 @@ def references(config: Config) -> list[Finding]:
     if not (config.state_path / DATABASE_NAME).is_file():
         return [_nothing_enrolled(stream, monitor) for stream, monitor in _monitors(config)]
     assembly, found = Assembly(config), []
-    with _BankReader(config.state_path) as store:
+    with BankReader(config.state_path) as store:
         for stream, monitor in _monitors(config):
             try:
                 bank = assembly.bank(store, stream, monitor)

@@ -1,6 +1,8 @@
 """A place to measure in: the configuration's own references where there are some, and nothing written beside."""
 
 import hashlib
+import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -84,6 +86,36 @@ def test_references_are_the_configurations_own(settings, directory):
     )
     assert hashlib.sha256(database.read_bytes()).hexdigest() == before
     assert bank_of(site.config, "hall").version == bank_of(site.config, "tape").version == 1
+
+
+def test_the_log_of_a_killed_daemon_is_read_and_left_as_it_is(settings, directory, tmp_path):
+    """It was written into the database, and ended."""
+    real = Config.model_validate(settings)
+    with BankStore(real.state_path):
+        enrol(real, "press", 3)
+        shutil.copytree(real.state_path, tmp_path / "killed")
+    killed = real.model_copy(update={"state_dir": tmp_path / "killed"})
+    before = {path.name: path.read_bytes() for path in killed.state_path.iterdir() if not path.name.endswith("-shm")}
+    assert "press/anomaly" not in make_site(killed, directory).stand_ins
+    after = {path.name: path.read_bytes() for path in killed.state_path.iterdir() if not path.name.endswith("-shm")}
+    assert after == before
+    assert f"{DATABASE_NAME}-wal" in after
+
+
+def test_a_state_that_may_not_be_looked_into_is_told_of(settings, directory, monkeypatch):
+    """A user who may not enter the daemon's directory got a traceback instead of figures."""
+    real, is_file = Config.model_validate(settings), Path.is_file
+
+    def refused(path, **options):
+        if path.parent == real.state_path:
+            raise PermissionError(13, "Permission denied", str(path))
+        return is_file(path, **options)
+
+    monkeypatch.setattr(Path, "is_file", refused)
+    site = make_site(real, directory)
+    assert len(site.stand_ins) == 5
+    assert "press: anomaly references" in site.notes[0]
+    assert "sudo edged bench" in site.notes[0]
 
 
 def test_no_state_is_made_where_there_was_none(settings, directory):
