@@ -32,8 +32,8 @@ def bench(
 
     Runs the daemon's own parts on sound of its own: no microphone is opened, nothing of the state is changed, a daemon
     that runs goes on. With --config it takes the streams, settings, references and engines of a configuration, and says
-    how many streams of that kind this computer carries, and which stage is the limit. Ctrl-C ends it: what was measured
-    by then is printed.
+    how many streams of that kind this computer carries, and which stage is the limit. Where Ctrl-C or an error ends it,
+    what was measured by then is printed.
 
     Examples:
         edged bench
@@ -44,25 +44,25 @@ def bench(
     """
     from edged.bench.run import Bench
     from edged.configfile import load_config
-    from edged.errors import ConfigError
+    from edged.errors import ConfigError, EdgedError
 
     settings = load_config(config, state) if config else None
     if settings is not None and not settings.streams:
         raise ConfigError(f"{config}: has no streams", fix="add devices and streams, or leave --config out")
     run = Bench(settings, state, seconds, lambda text: note(f"measuring: {text}"))
-    is_interrupted = False
+    ended: BaseException | None = None
     try:
         run.run()
-    except KeyboardInterrupt:
-        is_interrupted = True
+    except (KeyboardInterrupt, EdgedError) as error:
+        ended = error
         note("interrupted: this is what was measured by then")
-    found = {"interrupted": is_interrupted, **run.found}
+    found = {"interrupted": ended is not None, **run.found}
     if as_json:
         print_json(found)
     else:
         show(found)
-    if is_interrupted:
-        raise typer.Exit(130)
+    if ended:
+        raise ended
 
 
 def show(found: Mapping[str, Any]) -> None:

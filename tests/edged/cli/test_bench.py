@@ -6,7 +6,7 @@ import pytest
 
 from edged.bench import run
 from edged.bench.processes import Memory
-from edged.bench.rehearsal import Rehearsed
+from edged.bench.rehearsal import RehearsalError, Rehearsed
 from edged.cli.bench import disturbance_line, show
 from tests.fakes.commandline import edged  # noqa: F401 - a fixture
 
@@ -66,6 +66,21 @@ def test_who_interrupts_it_keeps_what_was_measured(edged, config, monkeypatch): 
     assert "interrupted" in result.err
     assert "anomaly: embedding" in result.out or "features" in result.out
     assert "at least" in result.out  # the load without a daemon in real time
+
+
+def test_an_error_takes_nothing_of_what_was_measured(edged, config, monkeypatch):  # noqa: F811
+    """A daemon that did not start at the end took the figures of an hour with it."""
+
+    def fail(*_):
+        raise RehearsalError("the bench's daemon does not start: no room")
+
+    monkeypatch.setattr(run, "rehearse", fail)
+    result = edged("bench", "--config", config, "--seconds", 5, "--json")
+    assert result.code == 1
+    assert "does not start: no room" in result.err
+    assert result.json["interrupted"]
+    assert result.json["stages"]
+    assert result.json["capacity"][0]["is_rehearsed"] is False
 
 
 def test_a_configuration_without_streams_is_refused(edged, tmp_path):  # noqa: F811
