@@ -159,9 +159,10 @@ class Bundle:
 
     @property
     def card(self) -> str:
-        """What its makers say of it; empty where they say nothing."""
-        path = self.directory / CARD_NAME
-        return path.read_text(encoding="utf-8") if path.is_file() else ""
+        """What its makers say of it, if anything; a card that the manifest does not list is not theirs."""
+        if CARD_NAME not in self.manifest.files:
+            return ""
+        return (self.directory / CARD_NAME).read_text(encoding="utf-8", errors="replace")
 
 
 def load_bundle(directory: Path) -> Bundle:

@@ -119,6 +119,18 @@ def test_an_absent_directory_is_named(tmp_path):
         load_bundle(tmp_path / "nowhere")
 
 
+def test_a_card_is_shown_whatever_it_holds_and_only_if_it_belongs_to_the_bundle(tmp_path):
+    """One that is no UTF-8 ended `edged bundle show` with a traceback; one put beside a bundle was shown as its own."""
+    odd = write_bundle(tmp_path / "odd", manifest(), card="# card")
+    (odd.directory / "card.md").write_bytes(b"# caf\xe9\n")
+    files = {"card.md": file_sha256(odd.directory / "card.md")}
+    (odd.directory / "manifest.json").write_text(odd.manifest.model_copy(update={"files": files}).model_dump_json())
+    assert load_bundle(odd.directory).card == "# caf\ufffd\n"
+    plain = write_bundle(tmp_path / "plain", manifest())
+    (plain.directory / "card.md").write_text("# not of its makers")
+    assert load_bundle(plain.directory).card == ""
+
+
 @pytest.mark.parametrize("name", ["model.onnx", "calibration.npz", "card.md"])
 def test_one_changed_byte_is_noticed(directory, name):
     data = bytearray((directory / name).read_bytes())
