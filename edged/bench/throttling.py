@@ -70,14 +70,10 @@ def look(host: Host) -> Look:
     )
 
 
-def between(before: Look, after: Look, others_s: float = 0.0) -> dict[str, Any]:
-    """What happened between two looks.
-
-    Args:
-        others_s: processor time of our own processes that neither look counts.
-    """
+def between(before: Look, after: Look) -> dict[str, Any]:
+    """What happened between two looks."""
     took_s = max(after.at_s - before.at_s, 1e-9)
-    own_s = after.own_s - before.own_s + others_s
+    own_s = after.own_s - before.own_s
     throttled = {name: n - before.throttled.get(name, 0) for name, n in after.throttled.items()}
     cooled = sorted(name for name, state in after.cooling.items() if max(state, before.cooling.get(name, 0)) > 0)
     waited = None if before.waited_s is None or after.waited_s is None else after.waited_s - before.waited_s
@@ -90,11 +86,6 @@ def between(before: Look, after: Look, others_s: float = 0.0) -> dict[str, Any]:
         "stolen_percent": round(100 * (after.stolen_s - before.stolen_s) / took_s, 1),
         "waited_percent": None if waited is None else round(100 * waited / took_s, 1),
     }
-
-
-def is_throttled(found: Mapping[str, Any]) -> bool:
-    """Whether the figures are those of a computer that was slowed down by heat or supply."""
-    return bool(found["throttle_counts"] or found["cooling_at_work"])
 
 
 def _numbers(directory: Path, pattern: str) -> dict[str, int]:
