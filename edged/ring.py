@@ -49,7 +49,9 @@ class Ring:
     def write(self, block: Block) -> None:
         """Keep a block; what it declares lost is remembered as a gap."""
         samples = block.samples[-self.capacity_samples :]
-        quantised = np.clip(np.rint(samples * _FULL_SCALE), -_FULL_SCALE, _FULL_SCALE - 1).astype(np.int16)
+        scaled = samples * np.float32(_FULL_SCALE)
+        np.rint(scaled, out=scaled)
+        quantised = np.clip(scaled, -_FULL_SCALE, _FULL_SCALE - 1, out=scaled).astype(np.int16)
         with self._lock:
             self._place(block.end - len(samples), quantised)
             if block.lost_before:

@@ -106,7 +106,7 @@ class ChannelConverter:
         self._tail_sample += len(samples)
         if len(samples) == 0:
             return []
-        if _is_sound(samples).all():
+        if _is_sound(samples):
             return self._convert(start, samples)
         return self._convert_around_bad_cells(start, samples)
 
@@ -116,7 +116,7 @@ class ChannelConverter:
         while position < len(samples):
             size = self._cell - (start + position) % self._cell
             cell = samples[position : position + size]
-            out += self._convert(start + position, cell) if _is_sound(cell).all() else self._finish_piece()
+            out += self._convert(start + position, cell) if _is_sound(cell) else self._finish_piece()
             position += len(cell)
         return out
 
@@ -150,7 +150,6 @@ class ChannelConverter:
         return [block]
 
 
-def _is_sound(samples: Float32Array) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
-    """Which samples are finite and of a size that can be sound (comparison with NaN is false)."""
-    ok: np.ndarray[tuple[int], np.dtype[np.bool_]] = np.abs(samples) <= MAX_ABS_SAMPLE
-    return ok
+def _is_sound(samples: Float32Array) -> bool:
+    """Whether all samples are finite and of a size that can be sound (NaN is the greatest, and no comparison holds)."""
+    return bool(samples.max() <= MAX_ABS_SAMPLE and samples.min() >= -MAX_ABS_SAMPLE)

@@ -157,7 +157,8 @@ def _lasts(pieces: NDArray[np.bool_]) -> bool:
 def _dead_share(samples: Float32Array) -> float:
     """Share of pieces of 5 ms that are constant, not counting those stuck at full scale."""
     pieces = _pieces(samples, DEAD_SAMPLES)
-    maybe = pieces[_is_dead(pieces[:, :: DEAD_SAMPLES // 4])]  # four samples rule out nearly every piece of live sound
+    few = pieces[:, :: DEAD_SAMPLES // 4].T.copy()  # four samples rule out nearly every piece of live sound
+    maybe = pieces[few.max(axis=0) - few.min(axis=0) <= DEAD_RANGE]
     return float(np.count_nonzero(_is_dead(maybe)) / len(pieces))
 
 
@@ -176,6 +177,8 @@ def _repeated_share(samples: Float32Array, mean: np.float32) -> float:
     pieces = _pieces(samples, REPEAT_SAMPLES)
     peaks = np.abs(pieces - mean).argmax(axis=1) + np.arange(len(pieces)) * pieces.shape[1]
     values = samples[peaks]
+    if _all_differ(values):
+        return 0.0
     is_telling = (np.abs(values - mean) > REPEAT_LEVEL) & (np.abs(values) < FULL_SCALE) & ~_is_dead(pieces)
     repeated = np.zeros(len(pieces), np.bool_)
     n_checks = 0
@@ -185,6 +188,12 @@ def _repeated_share(samples: Float32Array, mean: np.float32) -> float:
             repeated[piece] = _is_repeat(samples, int(peaks[piece - lag]), int(peaks[piece]))
             n_checks += 1
     return float(np.mean(repeated))
+
+
+def _all_differ(values: Float32Array) -> bool:
+    """Whether no two values are the same, (n_values,): so it is with nearly all live sound, and it is quickly told."""
+    ordered = np.sort(values)
+    return not (ordered[1:] == ordered[:-1]).any()
 
 
 def _is_repeat(samples: Float32Array, earlier: int, later: int) -> bool:

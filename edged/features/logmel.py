@@ -6,6 +6,7 @@ import functools
 
 import numpy as np
 
+from edged.features.spectrogram import frames_of, rfft_double
 from edged.flow import Float32Array
 
 SILENCE_DB = -140.0
@@ -27,10 +28,11 @@ def log_mel_db(
     Returns:
         float32 (n_frames, n_mels), dB; a full-scale sine has about 0 dB in its band.
     """
-    frames = np.lib.stride_tricks.sliding_window_view(signal, n_fft)[::hop_samples][:n_frames]  # (n_frames, n_fft)
+    frames = frames_of(signal, n_fft, hop_samples)[:n_frames]
     window, scale = _window(n_fft)
-    spectrum = np.fft.rfft(frames * window, axis=1)
-    power = np.square(np.abs(spectrum).astype(np.float32) * scale)  # (n_frames, n_fft // 2 + 1)
+    spectrum = rfft_double(frames * window)
+    real, imag = spectrum.real.astype(np.float32), spectrum.imag.astype(np.float32)
+    power = (real * real + imag * imag) * (scale * scale)  # (n_frames, n_fft // 2 + 1)
     floor = np.float32(10.0 ** (SILENCE_DB / 10.0))
     return np.asarray(10.0 * np.log10(power @ weights.T + floor), dtype=np.float32)
 

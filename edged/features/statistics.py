@@ -34,8 +34,8 @@ def log_mel(power: Float32Array, mel_weights: Float32Array, floor_db: float) -> 
     return result
 
 
-def _statistic(frames_db: Float32Array, name: Statistic) -> Float32Array:
-    """One statistic over time: (n_frames, n_bands) -> (n_bands,)."""
+def _statistic(frames_db: Float32Array, name: str) -> Float32Array:
+    """One statistic over time other than a percentile: (n_frames, n_bands) -> (n_bands,)."""
     match name:
         case "mean":
             value = frames_db.mean(axis=0)
@@ -43,11 +43,18 @@ def _statistic(frames_db: Float32Array, name: Statistic) -> Float32Array:
             value = frames_db.std(axis=0)
         case "max":
             value = frames_db.max(axis=0)
-        case "change":
-            value = np.diff(frames_db, axis=0).std(axis=0)
         case _:
-            value = np.percentile(frames_db, int(name.removeprefix("p")), axis=0)
+            value = np.diff(frames_db, axis=0).std(axis=0)
     return np.asarray(value, np.float32)
+
+
+def _percentiles(frames_db: Float32Array, names: Sequence[str]) -> dict[str, Float32Array]:
+    """The percentiles among the names, by name, from one sorting: (n_frames, n_bands) -> (n_bands,) each."""
+    wanted = [name for name in names if name.startswith("p")]
+    if not wanted:
+        return {}
+    values = np.percentile(frames_db, [int(name.removeprefix("p")) for name in wanted], axis=0)
+    return dict(zip(wanted, np.asarray(values, np.float32), strict=True))
 
 
 def statistics_vector(frames_db: Float32Array, names: Sequence[Statistic]) -> Float32Array:
@@ -56,4 +63,5 @@ def statistics_vector(frames_db: Float32Array, names: Sequence[Statistic]) -> Fl
     >>> statistics_vector(np.array([[0.0], [2.0]], np.float32), ("mean", "std", "max")).tolist()
     [1.0, 1.0, 2.0]
     """
-    return np.concatenate([_statistic(frames_db, name) for name in names])
+    values = _percentiles(frames_db, names)
+    return np.concatenate([values[name] if name in values else _statistic(frames_db, name) for name in names])
