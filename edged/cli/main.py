@@ -7,7 +7,6 @@ import sys
 import typer
 
 from edged import __version__
-from edged.allocation import keep_freed_memory
 from edged.cli import bench as benchmark
 from edged.cli import (
     bridge,
@@ -58,7 +57,6 @@ def _root(
 def main() -> None:
     """Entry point: exit codes are 0 ok, 1 failed, 2 usage, 78 configuration, 130 interrupted."""
     let_any_text_out()
-    keep_freed_memory()
     try:
         app()
     except EdgedError as error:

@@ -149,6 +149,8 @@ def _is_hiss(
 
 def _lasts(pieces: NDArray[np.bool_]) -> bool:
     """Whether something holds for long enough without a break, (n_pieces,)."""
+    if not pieces.any():
+        return False
     length = max(1, min(MAX_RUN_PIECES, len(pieces) // 8))
     runs = np.convolve(pieces, np.ones(length, np.int64))
     return bool(runs.max() >= length)
