@@ -20,9 +20,11 @@ from edged.features.keyword import FRAMES, KeywordFrames, KeywordSpec
 from edged.flow import Float32Array
 from edged.frontend import BACKGROUND, PACKED, PACKED_SCALES
 from trainer.export import OPSET, export_onnx, parity_gate
-from trainer.streaming_form import lift
+from trainer.streaming_form import lift, see_fewer_frames
 
 OUTPUT = "speech"
+SEEN_RIGHT_FRAMES = 6
+"""Of the frames to come that a speech trunk is trained with; the last stands for the rest: words are told sooner."""
 
 
 @dataclass(frozen=True)
@@ -93,12 +95,15 @@ def write_keyword_bundle(
     decision: Decision,
     training: Mapping[str, Any],
     card: str,
+    seen_right_frames: int | None = None,
 ) -> Bundle:
     """Export, check against torch, and write.
 
     Args:
+        spec: the front end of the training.
         background: float (n_frames, dim), embeddings of ordinary speech: what distances are relative to, and what
             false alarms are foreseen from.
+        seen_right_frames: how many frames to come it sees on the stream; None: all that it was trained with.
 
     Raises:
         BundleError: ONNX and torch disagree.
@@ -112,10 +117,12 @@ def write_keyword_bundle(
         model = onnx.load(str(path))
         if lift(model):
             onnx.save(model, str(path))
+        parity = parity_gate(exported, path, inputs)
+        if seen_right_frames is not None:
+            spec = see_fewer_frames(model, spec, seen_right_frames)
+            onnx.save(model, str(path))
         manifest = _manifest(spec, background.shape[1], decision, bundle_id, version)
-        manifest = manifest.model_copy(
-            update={"training": dict(training), "parity": parity_gate(exported, path, inputs)}
-        )
+        manifest = manifest.model_copy(update={"training": dict(training), "parity": parity})
         calibration = background_arrays(np.asarray(background, dtype=np.float32))
         return write_bundle(directory, manifest, model=path, calibration=calibration, card=card)
 

@@ -21,7 +21,7 @@ from trainer.data.speech_corpus import Material, babble_noises, machine_noises, 
 from trainer.data.speech_scene import NoiseRange
 from trainer.files import storage, write_whole
 from trainer.keyword_batches import keyword_loader
-from trainer.keyword_bundle import GENERAL_DECISION, embed_signal, write_keyword_bundle
+from trainer.keyword_bundle import GENERAL_DECISION, SEEN_RIGHT_FRAMES, embed_signal, write_keyword_bundle
 from trainer.keyword_recipe import CorpusRecipe, KeywordTrainingOptions
 from trainer.models.speech_trunk import SpeechTrunk
 from trainer.training import fit
@@ -139,6 +139,7 @@ class CorpusRun:
             decision=GENERAL_DECISION,
             training=training_summary(self.options, material),
             card=self.options.card,
+            seen_right_frames=SEEN_RIGHT_FRAMES,
         )
 
 

@@ -21,7 +21,7 @@ from edged.flow import SAMPLE_RATE_HZ, Float32Array
 from trainer.data.keyword_segments import SegmentCutter, SegmentDataset, labelled_segments
 from trainer.data.keywords import WordClip, read_recordings, read_word_folders
 from trainer.keyword_batches import EveryEpoch, keyword_loader
-from trainer.keyword_bundle import Decision, embed_signal, write_keyword_bundle
+from trainer.keyword_bundle import SEEN_RIGHT_FRAMES, Decision, embed_signal, write_keyword_bundle
 from trainer.keyword_recipe import KeywordTrainingOptions, SiteRecipe
 from trainer.losses.segment_objective import SegmentObjective
 from trainer.losses.tacos import TACos
@@ -72,6 +72,7 @@ def train_site(options: KeywordTrainingOptions, recipe: SiteRecipe) -> Bundle:
         decision=Decision(),
         training={"recipe": recipe.model_dump(mode="json"), "words": words, "seed": options.seed},
         card=options.card,
+        seen_right_frames=SEEN_RIGHT_FRAMES if options.start_from else None,
     )
 
 

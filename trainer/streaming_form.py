@@ -1,11 +1,12 @@
 """The form in which a keyword network runs on the stream: the same function, computed faster, a few frames at a time.
 
-    python -m trainer.streaming_form BUNDLE OUT [--segment-frames 4] [--level-ahead-frames 2]
+    python -m trainer.streaming_form BUNDLE OUT [--segment-frames 4] [--level-ahead-frames 2] [--context-right-frames 6]
 
 Convolutions over time are written as convolutions over one band and time, for which the runtime has its fast kernels;
 that halves the cost. A network without padding gives the same rows however many it gives at once, so the segments of a
 bundle can be made shorter, which costs little more and reports sooner. So does a level that looks less far ahead than
-in training: the sounds at the beginning of a word are then taken for a little louder than they were there.
+in training: the sounds at the beginning of a word are then taken for a little louder than they were there. So does a
+network that sees fewer frames to come: the last of them is repeated in place of the rest, which matter least.
 """
 
 from __future__ import annotations
@@ -34,6 +35,7 @@ REFUSALS = (state.Fail, state.InvalidArgument, state.InvalidGraph, state.NotImpl
 """What ONNX Runtime raises of a network that it cannot run; they have no base class."""
 _ALONG_TIME = frozenset({"Conv", "Relu", "Add", "Slice", "Constant"})
 _LIFTED = "lifted_"
+_REPEATED = f"{_LIFTED}repeat"
 _PARITY = "streaming_form_max_relative_error"
 
 
@@ -107,16 +109,65 @@ def _constant(graph: onnx.GraphProto, name: str, values: Sequence[int]) -> str:
     return full_name
 
 
-def with_segments(bundle: Bundle, out: Path, segment_frames: int, level_ahead_frames: int | None = None) -> Bundle:
+def see_fewer_frames(model: onnx.ModelProto, spec: KeywordSpec, context_right_frames: int) -> KeywordSpec:
+    """Have the network repeat the last of so many frames to come in place of those it asks for beyond, in place.
+
+    Args:
+        spec: the network's front end as it is.
+
+    Returns:
+        The front end of the changed network.
+
+    Raises:
+        BundleError: more than the network asks for, or it does so already.
+    """
+    n_repeated = spec.context_right_frames - context_right_frames
+    if n_repeated < 0:
+        raise BundleError(
+            f"the network sees {spec.context_right_frames} frames to come, not {context_right_frames}",
+            fix="give as many or fewer",
+        )
+    spec = spec.model_copy(update={"context_right_frames": context_right_frames})
+    if n_repeated:
+        _repeat_last_frame(model, n_repeated)
+        _fix_time(model, spec)
+    return spec
+
+
+def _repeat_last_frame(model: onnx.ModelProto, n_times: int) -> None:
+    """Of the input, (batch, time, n_mels), before anything else is done with it."""
+    graph, seen = model.graph, model.graph.input[0].name
+    if any(node.name == _REPEATED for node in graph.node):
+        raise BundleError("the network repeats its last frame already", fix="start from the one before that")
+    bounds = [_constant(graph, name, [value]) for name, value in (("last", -1), ("end", 1 << 30), ("time", 1))]
+    longer, last = f"{_LIFTED}longer", f"{_LIFTED}last_frame"
+    for node in graph.node:
+        node.input[:] = [longer if name == seen else name for name in node.input]
+    graph.node.insert(0, helper.make_node("Slice", [seen, *bounds], [last]))
+    graph.node.insert(1, helper.make_node("Concat", [seen, *[last] * n_times], [longer], name=_REPEATED, axis=1))
+    del graph.value_info[:]
+    onnx.checker.check_model(model)
+
+
+def with_segments(
+    bundle: Bundle,
+    out: Path,
+    segment_frames: int,
+    level_ahead_frames: int | None = None,
+    context_right_frames: int | None = None,
+) -> Bundle:
     """Write a keyword bundle in its streaming form, with segments of so many frames.
 
     Networks in fewer bits are left out: `edged-train precision` adds them again.
 
     Args:
         level_ahead_frames: how far the level looks ahead; None leaves it as it is.
+        context_right_frames: how many frames to come the network sees; for the rest that it asks for, the last one is
+            repeated. None leaves it as it is.
 
     Raises:
-        BundleError: no keyword bundle, a network of another kind, or one that does not give the same rows any more.
+        BundleError: no keyword bundle, a network of another kind, one that sees fewer frames to come already, or one
+            that does not give the same rows any more.
     """
     if bundle.manifest.kind != "keyword" or bundle.model_path is None:
         raise BundleError(f"{bundle.label}: no keyword bundle with a model", fix="name another one")
@@ -137,6 +188,9 @@ def with_segments(bundle: Bundle, out: Path, segment_frames: int, level_ahead_fr
                 f"{bundle.label}: with segments of {segment_frames} frames its rows differ by {error:.1e}",
                 fix="only networks without padding in time can be cut otherwise",
             )
+        if context_right_frames is not None:
+            spec = see_fewer_frames(model, spec, context_right_frames)
+            onnx.save(model, str(path))
         manifest = _manifest(bundle.manifest, spec, error)
         return write_bundle(out, manifest, model=path, calibration=bundle.calibration, card=bundle.card)
 
@@ -198,9 +252,14 @@ def main() -> None:
     parser.add_argument("out", type=Path, help="directory of the new bundle; one that is there is replaced")
     parser.add_argument("--segment-frames", type=int, default=KeywordSpec().segment_frames)
     parser.add_argument("--level-ahead-frames", type=int, default=KeywordSpec().level_ahead_frames)
+    parser.add_argument("--context-right-frames", type=int, help="frames to come that the network sees [as it is]")
     arguments = parser.parse_args()
     bundle = with_segments(
-        open_bundle(arguments.bundle), arguments.out, arguments.segment_frames, arguments.level_ahead_frames
+        open_bundle(arguments.bundle),
+        arguments.out,
+        arguments.segment_frames,
+        arguments.level_ahead_frames,
+        arguments.context_right_frames,
     )
     typer.echo(f"{arguments.out}: {bundle.label}, {bundle.manifest.parity}")
 

@@ -43,7 +43,12 @@ def started_network(start_from: Path, spec: KeywordSpec, frames: Float32Array) -
         BundleError: another network or front end.
     """
     bundle = open_bundle(start_from)
-    free = {"segment_frames": spec.segment_frames, "level_ahead_frames": spec.level_ahead_frames}
+    # what `trainer.streaming_form` sets for the stream is of no account to the network's weights
+    free = {
+        "segment_frames": spec.segment_frames,
+        "level_ahead_frames": spec.level_ahead_frames,
+        "context_right_frames": spec.context_right_frames,
+    }
     if keyword_spec(bundle).model_copy(update=free) != spec:
         raise BundleError(f"{start_from}: its front end is not the trainer's", fix="start from scratch")
     n_crops = max(1, min(len(frames) // CROP_FRAMES, MAX_CROPS))

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import onnx
+import onnxruntime as ort
 import pytest
 import torch
 from torch import Tensor, nn
@@ -38,29 +39,79 @@ def rows_of(bundle: Bundle) -> Float32Array:
     return np.concatenate(rows)[: len(SIGNAL) // 256]
 
 
+@pytest.fixture
+def whole(tmp_path: Path) -> Bundle:
+    """Of a network that sees all its frames to come; its normalisations do something."""
+    torch.manual_seed(0)
+    return written(tmp_path / "whole", with_statistics(SpeechTrunk(width=8, dim=4)))
+
+
+def with_statistics(network: nn.Module) -> nn.Module:
+    for module in network.modules():
+        if isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d):
+            nn.init.normal_(module.running_mean)  # type: ignore[arg-type]
+            nn.init.uniform_(module.weight, 0.5, 2.0)
+    return network
+
+
 @pytest.mark.parametrize("segment_frames", [1, 2, 8, 30])
-def test_the_shipped_network_gives_the_same_rows_however_many_at_once(tmp_path: Path, segment_frames: int) -> None:
-    shipped = open_bundle("keyword")
-    cut = with_segments(shipped, tmp_path / "cut", segment_frames)
+def test_a_network_gives_the_same_rows_however_many_at_once(tmp_path: Path, whole: Bundle, segment_frames: int) -> None:
+    cut = with_segments(whole, tmp_path / "cut", segment_frames)
     assert cut.manifest.segment_samples == segment_frames * 256
-    assert (cut.directory / "card.md").read_text() == (shipped.directory / "card.md").read_text()
-    np.testing.assert_array_equal(speech_rows(cut), speech_rows(shipped))
-    np.testing.assert_allclose(rows_of(cut), rows_of(shipped), atol=2e-5)
+    assert (cut.directory / "card.md").read_text() == (whole.directory / "card.md").read_text()
+    np.testing.assert_array_equal(speech_rows(cut), speech_rows(whole))
+    np.testing.assert_allclose(rows_of(cut), rows_of(whole), atol=2e-5)
+
+
+@pytest.mark.parametrize("segment_frames", [1, 4])
+def test_of_the_frames_to_come_the_last_that_is_seen_stands_for_the_rest(
+    tmp_path: Path, whole: Bundle, segment_frames: int
+) -> None:
+    cut = with_segments(whole, tmp_path / "cut", segment_frames, context_right_frames=6)
+    assert cut.manifest.features["context_right_frames"] == 6
+    assert cut.manifest.features_digest != whole.manifest.features_digest
+    frames = np.random.default_rng(0).uniform(-1.0, 2.0, (1, 22 + segment_frames + 6, 64)).astype(np.float32)
+    repeated = np.concatenate([frames, np.repeat(frames[:, -1:], 4, axis=1)], axis=1)
+    expected = found_by(with_segments(whole, tmp_path / "plain", segment_frames), repeated)
+    np.testing.assert_allclose(found_by(cut, frames), expected, atol=1e-6)
+    assert rows_of(cut).shape == rows_of(whole).shape
+
+
+def test_the_shipped_network_sees_six_frames_to_come() -> None:
+    """96 ms and not the 160 that it was trained with: words are told 64 ms sooner."""
+    manifest = open_bundle("keyword").manifest
+    assert manifest.features["context_right_frames"] == 6
+    assert manifest.model is not None
+    assert manifest.model.inputs[0].shape == (22 + 4 + 6, 64)
+
+
+def test_a_network_does_not_see_more_than_it_was_trained_to(tmp_path: Path, whole: Bundle) -> None:
+    with pytest.raises(BundleError, match="sees 10 frames to come, not 11"):
+        with_segments(whole, tmp_path / "out", 4, context_right_frames=11)
+
+
+def test_one_that_repeats_its_last_frame_is_not_cut_otherwise(tmp_path: Path, whole: Bundle) -> None:
+    sooner = with_segments(whole, tmp_path / "sooner", 4, context_right_frames=2)
+    with pytest.raises(BundleError, match="its rows differ"):
+        with_segments(sooner, tmp_path / "out", 8)
+    with pytest.raises(BundleError, match="repeats its last frame already"):
+        with_segments(sooner, tmp_path / "out", 4, context_right_frames=1)
+
+
+def found_by(bundle: Bundle, frames: Float32Array) -> Float32Array:
+    session = ort.InferenceSession(str(bundle.model_path), providers=["CPUExecutionProvider"])
+    return np.asarray(session.run(None, {"frames": frames})[0])
 
 
 def test_no_parity_is_stated_of_networks_that_are_left_out(tmp_path: Path) -> None:
     """The manifest went on to state the parity of an FP16 network that was not there any more."""
-    cut = with_segments(open_bundle("keyword"), tmp_path / "cut", 8)
+    cut = with_segments(open_bundle("keyword"), tmp_path / "cut", 4)
     assert cut.typed_model_path("fp16") is None
     assert set(cut.manifest.parity) == {"onnx_vs_torch_max_relative_error", "streaming_form_max_relative_error"}
 
 
 def test_what_is_exported_is_in_streaming_form(tmp_path: Path) -> None:
-    network = SpeechTrunk(width=8, dim=4)
-    for module in network.modules():
-        if isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d):
-            nn.init.normal_(module.running_mean)  # type: ignore[arg-type]
-    bundle = written(tmp_path / "tiny", network)
+    bundle = written(tmp_path / "tiny", with_statistics(SpeechTrunk(width=8, dim=4)))
     assert bundle.manifest.parity["onnx_vs_torch_max_relative_error"] < 1e-4
     assert bundle.model_path is not None
     model = onnx.load(str(bundle.model_path))
