@@ -29,7 +29,7 @@ from edged.assembly import Assembly
 from edged.configfile import parse_config
 from edged.errors import EnrolmentError
 from edged.flow import SAMPLE_RATE_HZ, Float32Array
-from edged.frontend import background_rows, keyword_reach
+from edged.frontend import background_rows, brevity_weight, keyword_reach
 from edged.references.clips import KEYWORD_CLIPS, RefusedClip, clip_of_samples
 from edged.references.embedding import embed_clip
 from edged.references.gate import GateFinding
@@ -97,8 +97,13 @@ class Lab:
 
     def model(self, templates: dict[str, list[Float32Array]]) -> KeywordModel:
         """As it would be enrolled."""
+        bundle = self.assembly.bundle("m", "keyword")
         return KeywordModel.fit(
-            templates, self.background, self.limit, keyword_reach(self.assembly.bundle("m", "keyword"))
+            templates,
+            self.background,
+            self.limit,
+            keyword_reach(bundle),
+            brevity_weight(bundle),
         )
 
 
