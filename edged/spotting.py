@@ -44,7 +44,7 @@ class KeywordSpotter:
         all_matches: bool,
     ) -> None:
         self.bank = bank
-        self._hop_samples = spec.hop_samples
+        self._hop_samples, self._frames_at_once = spec.hop_samples, spec.segment_frames
         model = bank.model
         self._all_matches = all_matches
         loose = np.full(len(model.words), float(decision["loose_distance"]))
@@ -60,7 +60,8 @@ class KeywordSpotter:
         self._memory = RowMemory(2 * self._longest + REMEMBERED_ROWS)
         self._decider = KeywordDecider(
             model.word_frames, self._limits, int(hold),
-            eager=not all_matches, longest_frames=self._longest, is_upheld=self._is_upheld,
+            eager=not all_matches, frames_at_once=self._frames_at_once, longest_frames=self._longest,
+            is_upheld=self._is_upheld,
         )  # fmt: skip
         self._early_frames = [early_rows(n_frames, spec.hop_samples) for n_frames in model.word_frames]
         self._origin = self._next_sample = self._epoch = -1
@@ -125,6 +126,7 @@ class KeywordSpotter:
         rows = before._memory.rows(end - 2 * self._longest - LEAD_ROWS, end)
         if not end or not self._longest:
             return detections
+        rows = rows[(len(rows) - end) % self._frames_at_once :]  # it begins where a segment does, as at a reset
         first = end - len(rows)
         self._origin = before._origin + first * self._hop_samples
         self._next_sample, self._epoch = before._next_sample, before._epoch

@@ -63,6 +63,8 @@ class KeywordDecider:
         limits: distance of each word at which it counts as found.
         hold_frames: how long a candidate waits for a better one.
         eager: not to wait where none is in sight.
+        frames_at_once: frames come so many at a time from the first on; an eager decision waits for the last of them,
+            which costs nothing and sees more.
         longest_frames: of all templates; None: as the longest of the words.
         is_upheld: asked of each match before it is one.
     """
@@ -74,6 +76,7 @@ class KeywordDecider:
         hold_frames: int,
         *,
         eager: bool = False,
+        frames_at_once: int = 1,
         longest_frames: int | None = None,
         is_upheld: Callable[[Candidate], bool] = lambda _: True,
     ) -> None:
@@ -81,6 +84,7 @@ class KeywordDecider:
         self._shortest = np.asarray(word_frames, dtype=np.float64) / 2.0
         self._limits = np.asarray(limits, dtype=np.float64)
         self._hold_frames = hold_frames
+        self._decides_every = frames_at_once if eager else 1
         longest = 2.0 * float(self._shortest.max(initial=0.0)) if longest_frames is None else longest_frames
         self._memory_frames = round(2.0 * longest)  # a path is at most two templates long
         self.reset()
@@ -107,7 +111,7 @@ class KeywordDecider:
         for offset in range(len(distances)):
             self._collect(frame + offset, distances[offset])
             self._remember(distances[offset : offset + 1], starts[offset : offset + 1])
-            if self._pending:
+            if self._pending and (frame + offset + 1) % self._decides_every == 0:
                 matches += self._decide(frame + offset)
         return matches
 

@@ -84,8 +84,8 @@ def slow_decision(distances, starts, limits, shortest):
     return kept
 
 
-def eager(n_words=1, limit=0.5, hold=8):
-    return KeywordDecider([4.0] * n_words, [limit] * n_words, hold, eager=True)
+def eager(n_words=1, limit=0.5, hold=8, frames_at_once=1):
+    return KeywordDecider([4.0] * n_words, [limit] * n_words, hold, eager=True, frames_at_once=frames_at_once)
 
 
 def reports(decider, distances, starts):
@@ -99,6 +99,14 @@ def reports(decider, distances, starts):
 
 def test_alone_it_is_reported_as_soon_as_the_distance_rises():
     assert reports(eager(), *one_dip()) == [(31, Candidate(0, 20, 31, 0.2))]
+
+
+def test_what_came_with_the_frame_is_looked_at_before_it_is_reported():
+    """The distance rises at 29 and falls again at 31, which the same four frames show."""
+    distances, starts = one_dip(at=30, depth=0.1)
+    distances[28:32, 0] = 0.3, 0.35, 0.1, 0.2
+    assert [(frame, match.distance) for frame, match in reports(eager(), distances, starts)] == [(29, 0.3)]
+    assert reports(eager(frames_at_once=4), distances, starts) == [(31, Candidate(0, 20, 31, 0.1))]
 
 
 def test_a_rival_in_sight_is_waited_for():
@@ -126,12 +134,12 @@ def test_one_word_is_one_event():
     assert [frame for frame, _ in found] == [31]
 
 
-@given(st.integers(0, 2**32 - 1), st.lists(st.integers(0, N_FRAMES), max_size=8))
-def test_eager_decisions_do_not_depend_on_the_chunking(seed, cuts):
+@given(st.integers(0, 2**32 - 1), st.lists(st.integers(0, N_FRAMES), max_size=8), st.sampled_from([1, 4]))
+def test_eager_decisions_do_not_depend_on_the_chunking(seed, cuts, frames_at_once):
     rng = np.random.default_rng(seed)
     distances = rng.uniform(0.0, 1.0, (N_FRAMES, 3))
     starts = np.maximum(0, np.arange(N_FRAMES)[:, None] - rng.integers(1, 12, (N_FRAMES, 3)))
-    parts, whole = eager(3), eager(3)
+    parts, whole = eager(3, frames_at_once=frames_at_once), eager(3, frames_at_once=frames_at_once)
     found, start = [], 0
     for end in [*sorted(cuts), N_FRAMES]:
         found += parts.push(start, distances[start:end], starts[start:end])

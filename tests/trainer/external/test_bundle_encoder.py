@@ -50,13 +50,13 @@ def test_no_such_encoder(tmp_path: Path) -> None:
 
 
 def test_a_shipped_network_runs_as_a_mere_onnx_file(tmp_path: Path) -> None:
-    """The keyword network wants 36 log-mel frames and gives 4 vectors of 128; the anomaly network wants two inputs."""
+    """The keyword network wants 32 log-mel frames and gives 4 vectors of 128; the anomaly network wants two inputs."""
     shipped = Path(edged.__file__).parent / "bundles"
     path = tmp_path / "speech.onnx"
     path.write_bytes((shipped / "keyword" / "model.onnx").read_bytes())
     front_end = "n_mels: 64, n_fft: 1024, hop_samples: 256, fmin_hz: 50, log_base: db, mean: 0, std: 20"
     path.with_suffix(".yaml").write_text(f"hop_s: 0.064\nlog_mel: {{{front_end}}}\n")
     encoder = open_encoder(str(path))
-    assert encoder.vectors(np.resize(word("afternoon", 0), 35 * 256 + 1024 + 3 * 1024)).shape == (4 * 4, 128)
+    assert encoder.vectors(np.resize(word("afternoon", 0), 31 * 256 + 1024 + 3 * 1024)).shape == (4 * 4, 128)
     with pytest.raises(BundleError, match=r"takes 2 inputs \('log_mel', 'spectrum'\)"):
         open_encoder(str(shipped / "anomaly" / "model.onnx"))
