@@ -119,13 +119,13 @@ def see_fewer_frames(model: onnx.ModelProto, spec: KeywordSpec, context_right_fr
         The front end of the changed network.
 
     Raises:
-        BundleError: more than the network asks for, or it does so already.
+        BundleError: fewer than none or more than the network asks for, or it does so already.
     """
     n_repeated = spec.context_right_frames - context_right_frames
-    if n_repeated < 0:
+    if not 0 <= context_right_frames <= spec.context_right_frames:
         raise BundleError(
             f"the network sees {spec.context_right_frames} frames to come, not {context_right_frames}",
-            fix="give as many or fewer",
+            fix="give as many or fewer, from 0 on",
         )
     spec = spec.model_copy(update={"context_right_frames": context_right_frames})
     if n_repeated:

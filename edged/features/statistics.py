@@ -43,8 +43,10 @@ def _statistic(frames_db: Float32Array, name: str) -> Float32Array:
             value = frames_db.std(axis=0)
         case "max":
             value = frames_db.max(axis=0)
-        case _:
+        case "change":
             value = np.diff(frames_db, axis=0).std(axis=0)
+        case _:
+            raise ValueError(f"no statistic '{name}'")
     return np.asarray(value, np.float32)
 
 

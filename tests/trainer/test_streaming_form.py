@@ -85,9 +85,13 @@ def test_the_shipped_network_sees_six_frames_to_come() -> None:
     assert manifest.model.inputs[0].shape == (22 + 4 + 6, 64)
 
 
-def test_a_network_does_not_see_more_than_it_was_trained_to(tmp_path: Path, whole: Bundle) -> None:
-    with pytest.raises(BundleError, match="sees 10 frames to come, not 11"):
-        with_segments(whole, tmp_path / "out", 4, context_right_frames=11)
+@pytest.mark.parametrize("context_right_frames", [-1, 11])
+def test_a_network_sees_no_more_than_it_was_trained_to_and_no_less_than_nothing(
+    tmp_path: Path, whole: Bundle, context_right_frames: int
+) -> None:
+    with pytest.raises(BundleError, match=f"sees 10 frames to come, not {context_right_frames}"):
+        with_segments(whole, tmp_path / "out", 4, context_right_frames=context_right_frames)
+    assert not (tmp_path / "out").exists()
 
 
 def test_one_that_repeats_its_last_frame_is_not_cut_otherwise(tmp_path: Path, whole: Bundle) -> None:
