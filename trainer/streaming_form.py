@@ -22,10 +22,11 @@ import onnxruntime as ort
 import typer
 from onnx import helper, numpy_helper
 from onnxruntime.capi import onnxruntime_pybind11_state as state
+from pydantic import ValidationError
 
 from edged.assembly import open_bundle
 from edged.embed.bundle import TYPED_MODEL_NAMES, Bundle, Manifest, TensorSpec, write_bundle
-from edged.errors import BundleError
+from edged.errors import BundleError, EdgedError
 from edged.features.keyword import FRAMES, KeywordSpec
 from edged.flow import Float32Array
 from edged.frontend import keyword_spec
@@ -173,9 +174,13 @@ def with_segments(
         raise BundleError(f"{bundle.label}: no keyword bundle with a model", fix="name another one")
     old = keyword_spec(bundle)
     ahead = old.level_ahead_frames if level_ahead_frames is None else level_ahead_frames
-    spec = KeywordSpec.model_validate(
-        old.model_dump() | {"segment_frames": segment_frames, "level_ahead_frames": ahead}
-    )
+    try:
+        spec = KeywordSpec.model_validate(
+            old.model_dump() | {"segment_frames": segment_frames, "level_ahead_frames": ahead}
+        )
+    except ValidationError as error:
+        wrong = error.errors()[0]
+        raise BundleError(f"{wrong['loc'][0]} = {wrong['input']}: {wrong['msg']}", fix="give another number") from None
     model = onnx.load(str(bundle.model_path))
     lift(model)  # one that is lifted already has no such convolutions any more
     _fix_time(model, spec)
@@ -254,13 +259,17 @@ def main() -> None:
     parser.add_argument("--level-ahead-frames", type=int, default=KeywordSpec().level_ahead_frames)
     parser.add_argument("--context-right-frames", type=int, help="frames to come that the network sees [as it is]")
     arguments = parser.parse_args()
-    bundle = with_segments(
-        open_bundle(arguments.bundle),
-        arguments.out,
-        arguments.segment_frames,
-        arguments.level_ahead_frames,
-        arguments.context_right_frames,
-    )
+    try:
+        bundle = with_segments(
+            open_bundle(arguments.bundle),
+            arguments.out,
+            arguments.segment_frames,
+            arguments.level_ahead_frames,
+            arguments.context_right_frames,
+        )
+    except EdgedError as error:
+        typer.echo(f"{parser.prog}: {error}", err=True)
+        raise SystemExit(error.exit_code) from None
     typer.echo(f"{arguments.out}: {bundle.label}, {bundle.manifest.parity}")
 
 

@@ -21,7 +21,7 @@ from edged.frontend import speech_rows
 from edged.pipeline import embed_signal
 from trainer.keyword_bundle import Decision, write_keyword_bundle
 from trainer.models.speech_trunk import SpeechTrunk
-from trainer.streaming_form import lift, with_segments
+from trainer.streaming_form import lift, main, with_segments
 
 SIGNAL = (np.random.default_rng(0).standard_normal(30_000) * 0.05).astype(np.float32)
 
@@ -91,6 +91,17 @@ def test_a_network_sees_no_more_than_it_was_trained_to_and_no_less_than_nothing(
 ) -> None:
     with pytest.raises(BundleError, match=f"sees 10 frames to come, not {context_right_frames}"):
         with_segments(whole, tmp_path / "out", 4, context_right_frames=context_right_frames)
+    assert not (tmp_path / "out").exists()
+
+
+def test_what_is_asked_for_is_refused_in_one_line(tmp_path: Path, monkeypatch, capsys) -> None:
+    """A front end that cannot be was a traceback."""
+    for asked, told in (("--segment-frames=0", "segment_frames = 0: "), ("--context-right-frames=-1", "not -1; give")):
+        monkeypatch.setattr("sys.argv", ["streaming_form", "keyword", str(tmp_path / "out"), asked])
+        with pytest.raises(SystemExit) as ended:
+            main()
+        assert ended.value.code == 1
+        assert told in capsys.readouterr().err
     assert not (tmp_path / "out").exists()
 
 
