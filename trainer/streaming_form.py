@@ -174,13 +174,7 @@ def with_segments(
         raise BundleError(f"{bundle.label}: no keyword bundle with a model", fix="name another one")
     old = keyword_spec(bundle)
     ahead = old.level_ahead_frames if level_ahead_frames is None else level_ahead_frames
-    try:
-        spec = KeywordSpec.model_validate(
-            old.model_dump() | {"segment_frames": segment_frames, "level_ahead_frames": ahead}
-        )
-    except ValidationError as error:
-        wrong = error.errors()[0]
-        raise BundleError(f"{wrong['loc'][0]} = {wrong['input']}: {wrong['msg']}", fix="give another number") from None
+    spec = _front_end(old, segment_frames=segment_frames, level_ahead_frames=ahead)
     model = onnx.load(str(bundle.model_path))
     lift(model)  # one that is lifted already has no such convolutions any more
     _fix_time(model, spec)
@@ -198,6 +192,14 @@ def with_segments(
             onnx.save(model, str(path))
         manifest = _manifest(bundle.manifest, spec, error)
         return write_bundle(out, manifest, model=path, calibration=bundle.calibration, card=bundle.card)
+
+
+def _front_end(old: KeywordSpec, **changed: int) -> KeywordSpec:
+    try:
+        return KeywordSpec.model_validate(old.model_dump() | changed)
+    except ValidationError as error:
+        wrong = error.errors()[0]
+        raise BundleError(f"{wrong['loc'][0]} = {wrong['input']}: {wrong['msg']}", fix="give another number") from None
 
 
 def _fix_time(model: onnx.ModelProto, spec: KeywordSpec) -> None:
