@@ -35,17 +35,17 @@ COLUMNS = (
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=10, help="of a second each, for the delays")
-    parser.add_argument("--flood", type=int, default=8000, help="events of 3 kB as fast as they go, for the memory")
+    parser.add_argument("--flood", type=int, default=8000, help="events of 3 kB for the memory")
     options = parser.parse_args()
     print(f"{COLUMNS}\n|---|---:|---:|---:|---:|")
     stalled(options)
     peer_ms = None
     for behaviour in BEHAVIOURS:
         with fast_directory() as directory, Crowd(directory) as crowd:
-            crowd.phase(2000, 0.0)
+            crowd.flood(2000)
             settled = crowd.publisher_rss
             crowd.tenth(behaviour)
-            paced, flood = crowd.phase(TURN * options.rounds, 1 / TURN), crowd.phase(options.flood, 0.0)
+            paced, flood = crowd.phase(TURN * options.rounds, 1 / TURN), crowd.flood(options.flood)
             peer_ms = peer_ms or paced.p(99)
             show(behaviour, paced.delays_ms, peer_ms, paced.holes + flood.holes, crowd.publisher_rss - settled)
     versions = f"numpy {np.__version__}, libzmq {zmq.zmq_version()}, python {platform.python_version()}"
@@ -56,7 +56,7 @@ def main() -> int:
 def stalled(options: argparse.Namespace) -> None:
     """Turns of listening and standing still."""
     with fast_directory() as directory, Crowd(directory) as crowd:
-        crowd.phase(2000, 0.0)
+        crowd.flood(2000)
         settled = crowd.publisher_rss
         crowd.tenth()
         turns: dict[signal.Signals, list[np.ndarray]] = {signal.SIGCONT: [], signal.SIGSTOP: []}
@@ -67,7 +67,7 @@ def stalled(options: argparse.Namespace) -> None:
                 turn = crowd.phase(TURN, 1 / TURN)
                 delays.append(turn.delays_ms)
                 missed += turn.holes
-        missed += crowd.phase(options.flood, 0.0).holes
+        missed += crowd.flood(options.flood).holes
         peer, ours = (np.concatenate(delays) for delays in turns.values())
         show("listens, in turns with", peer, np.percentile(peer, 99), 0, 0)
         show("stalled", ours, np.percentile(peer, 99), missed, crowd.publisher_rss - settled)

@@ -22,6 +22,8 @@ import zmq
 
 N_HEALTHY = 9
 GIVE_UP_S = 10.0
+PORTION = 400
+"""Events at once: under half of what the queue of one subscriber holds, however slowly the nine's process is run."""
 PADDING = "x" * 3000
 
 
@@ -158,6 +160,14 @@ class Crowd:
         if not is_done:
             assert self._commands.recv() == "done"
         return Outcome(np.array(delays), holes, (self.publisher_rss - before) / 2**20)
+
+    def flood(self, n):
+        """Publish n events as fast as the nine take them; whoever takes none is behind by all of them."""
+        before = self.publisher_rss
+        portions = [self.phase(min(PORTION, n - first), 0.0) for first in range(0, n, PORTION)]
+        delays_ms = np.concatenate([portion.delays_ms for portion in portions])
+        holes = sum(portion.holes for portion in portions)
+        return Outcome(delays_ms, holes, (self.publisher_rss - before) / 2**20)
 
 
 def journal_size(directory):

@@ -13,10 +13,10 @@ MAX_GROWTH_MIB = 12
 @pytest.mark.parametrize("behaviour", ["stalled", "slow", "vanished", "subscribes"])
 def test_what_the_tenth_does_harms_nobody(behaviour):
     with fast_directory() as directory, Crowd(directory) as crowd:
-        crowd.phase(2000, 0.0)
+        crowd.flood(2000)
         settled = crowd.publisher_rss
         crowd.tenth(behaviour)
-        outcome = crowd.phase(FLOOD, 0.0)
+        outcome = crowd.flood(FLOOD)
         grown_mib = (crowd.publisher_rss - settled) / 2**20
         assert outcome.holes == 0
         assert len(outcome.delays_ms) == N_HEALTHY * FLOOD
