@@ -16,6 +16,8 @@ from edged.explain.onset import judged
 from edged.flow import SAMPLE_RATE_HZ, Block, Detection, Outcome, Scored, Segment
 from edged.pipeline import Monitor
 
+NOTHING = "holds no samples that could be scored"
+
 
 @dataclass(frozen=True)
 class Judgement:
@@ -97,17 +99,30 @@ def clip_score(path: Path, judgement: Judgement) -> float:
         AudioError: there is nothing in it to score, or no segment could be judged.
     """
     if not judgement.scored:
-        raise AudioError(f"{path}: holds no samples that could be scored", fix="record or convert it again")
+        raise AudioError(f"{path}: {NOTHING}", fix="record or convert it again")
     judged_scores = [scored.anomaly_score for scored in judgement.scored if scored.is_judged]
     if not judged_scores:
-        states = ", ".join(dict.fromkeys(scored.input for scored in judgement.scored))
-        raise AudioError(f"{path}: none of it can be judged: {states}", fix="check the microphone and record it again")
+        raise AudioError(
+            f"{path}: none of it can be judged: {_inputs(judgement)}", fix="check the microphone and record it again"
+        )
     return float(np.mean(judged_scores))
 
 
-def left_out(judgement: Judgement) -> int:
-    """How many segments a clip's score passes over, because their input was no sound."""
-    return sum(not scored.is_judged for scored in judgement.scored)
+def left_out(judgement: Judgement) -> str | None:
+    """What of a file the anomaly monitor passes over because its input was no sound, if anything.
+
+    >>> left_out(Judgement("keyword", (), ()))
+    """
+    if judgement.monitor == "anomaly" and not judgement.scored:
+        return NOTHING
+    n_left_out = sum(not scored.is_judged for scored in judgement.scored)
+    if not n_left_out:
+        return None
+    return f"{n_left_out} of {len(judgement.scored)} segments left out: {_inputs(judgement)}"
+
+
+def _inputs(judgement: Judgement) -> str:
+    return ", ".join(dict.fromkeys(scored.input for scored in judgement.scored if not scored.is_judged))
 
 
 def score_fields(path: Path, scored: Scored) -> dict[str, Any]:

@@ -109,13 +109,14 @@ def _judged(
         reference = None
     judgement = judge_file(path, monitor, assembly, channel=channel, reference=reference)
     if mode == "clip":
-        found = clip_score(path, judgement)
-        if n_left_out := left_out(judgement):
-            note(f"edged: {path}: {n_left_out} of {len(judgement.scored)} segments left out: their input is no sound")
-        return [{"file": str(path), "score": found}]
-    if mode == "scores":
-        return [score_fields(path, scored) for scored in judgement.scored]
-    return [event_fields(path, judgement.monitor, detection) for detection in judgement.detections]
+        found = [{"file": str(path), "score": clip_score(path, judgement)}]
+    elif mode == "scores":
+        found = [score_fields(path, scored) for scored in judgement.scored]
+    else:
+        found = [event_fields(path, judgement.monitor, detection) for detection in judgement.detections]
+    if what := left_out(judgement):
+        note(f"edged: {path}: {what}")
+    return found
 
 
 def _short(value: object) -> object:

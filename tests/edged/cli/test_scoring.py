@@ -41,3 +41,15 @@ def test_a_clip_of_which_nothing_can_be_judged_is_refused_by_its_reason(edged, e
     assert result.code == 1
     assert "dead.wav: none of it can be judged: flat" in result.err
     assert [line["file"] for line in result.lines] == [str(tmp_path / "well.wav")]
+
+
+@pytest.mark.parametrize("what", ["--events", "--scores"])
+def test_a_file_without_sound_says_why_nothing_comes_of_it(edged, enrolled, tmp_path, what):  # noqa: F811
+    sf.write(tmp_path / "torn.wav", np.full(12 * RATE_HZ, np.nan, np.float32), RATE_HZ, subtype="FLOAT")
+    sf.write(tmp_path / "dead.wav", np.full(12 * RATE_HZ, 0.01, np.float32), RATE_HZ)
+    result = edged("score", what, "--jsonl", tmp_path / "torn.wav", tmp_path / "dead.wav", "--state", enrolled)
+    assert result.code == 0
+    assert {line["input"] for line in result.lines} == ({"flat"} if what == "--scores" else set())
+    assert "torn.wav: holds no samples that could be scored" in result.err
+    n_segments = len(edged("score", "--scores", "--jsonl", tmp_path / "dead.wav", "--state", enrolled).lines)
+    assert f"dead.wav: {n_segments} of {n_segments} segments left out: flat" in result.err
