@@ -165,6 +165,7 @@ def fit(
     """
     logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)  # its hints are not for our users
     pl.seed_everything(settings.seed, workers=True, verbose=False)
+    network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # convolutions are faster so
     module = EmbeddingTraining(network, objective, settings)
     average = WeightAverage(settings.ema_decay) if settings.ema_decay else None
     if resume_from is None and is_first_process():
@@ -174,6 +175,7 @@ def fit(
         _run(_trainer(settings, [*own, *callbacks], resume_from), module, loader, resume_from, request)
     if average is not None:
         network.load_state_dict(average.average)
+    network.to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
     return module.eval()
 
 
