@@ -127,7 +127,8 @@ def _show_networks(networks: Any) -> None:
 def _show_stages(measured: list[Any]) -> None:
     rows = []
     for one in measured:
-        name = one.get("monitor") or f"{one['device']}, {one['streams']} streams"
+        plural = "" if one.get("streams") == 1 else "s"
+        name = one.get("monitor") or f"{one['device']}, {one['streams']} stream{plural}"
         what = f"{name}: {one['against']}" if "against" in one else name
         for number, stage in enumerate(one["stages"]):
             delay = f"{stage['p50_ms']:g} / {stage['p99_ms']:g}"

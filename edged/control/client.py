@@ -35,14 +35,7 @@ class Keys(Protocol):
 
 
 class _Client(ABC, Generic[_S]):
-    """A socket to a daemon, and the numbers of its requests.
-
-    Args:
-        endpoint: the daemon's control socket.
-        timeout_s: how long an answer may take.
-        curve: keys, if the daemon asks for them.
-        connect_within_s: how long to look for a daemon.
-    """
+    """A socket to a daemon, and the numbers of its requests; arguments: those of `ControlClient`."""
 
     def __init__(
         self,
@@ -95,7 +88,14 @@ class _Client(ABC, Generic[_S]):
 
 
 class ControlClient(_Client["zmq.Socket[bytes]"]):
-    """One client of a control socket; belongs to one thread. Args: as for `_Client`."""
+    """One client of a control socket; belongs to one thread.
+
+    Args:
+        endpoint: the daemon's control socket.
+        timeout_s: how long an answer may take.
+        curve: keys, if the daemon asks for them.
+        connect_within_s: how long to look for a daemon.
+    """
 
     def __enter__(self) -> ControlClient:
         return self
@@ -140,7 +140,7 @@ class ControlClient(_Client["zmq.Socket[bytes]"]):
 
 
 class AsyncControlClient(_Client[zmq.asyncio.Socket]):
-    """The same for asyncio; belongs to one event loop, one call at a time. Args: as for `_Client`."""
+    """The same for asyncio; belongs to one event loop, one call at a time. Arguments: those of `ControlClient`."""
 
     async def call(self, verb: str, args: dict[str, Any] | None = None) -> dict[str, Any]:
         """The daemon's answer.

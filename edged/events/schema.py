@@ -142,7 +142,8 @@ class StatusEvent(Journalled):
     """Something about a stream, its device or the daemon changed. Topic ``status.<stream>``, or ``status.edged``.
 
     Attributes:
-        subject: what changed: ``capture``, ``input``, ``bank``, ``daemon``, ``storage``, ``clock``, ``state``.
+        subject: what changed: ``capture``, ``input``, ``bank``, ``threshold`` of a stream; ``daemon``, ``backend``,
+            ``storage``, ``clips``, ``clock``, ``state``, ``threshold`` of ``edged``.
         state: what it is now.
         reason: why, for people.
     """

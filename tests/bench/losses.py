@@ -5,8 +5,9 @@
 One training set: a synthetic plant of 8 machines, two operating points each and two acoustic domains, beside the normal
 clips of a fan, drones in -10 dB noise, three motors, and 15 more fans, pumps, sliders and valves. Every system of
 `trainer/recipes/tables/table-losses.yaml` is trained on it once per seed; 8 sections of the plant and 3 real ones are
-judged apart. What the thesis found is said of every claim: confirmed, contradicted, or open where the difference is
-within two standard errors. Every clip has the same RMS. `--write` puts tables into trainer/README.md.
+judged apart. What the thesis found is said of every claim by the difference's 95 % interval over seeds: confirmed
+(above 0), contradicted (below 0), no gain (not above 2 points) or open. Every clip has the same RMS. `--write` puts
+tables into trainer/README.md.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from pathlib import Path
 import numpy as np
 import soundfile as sf
 import torch
+from scipy import stats
 
 from edged.flow import SAMPLE_RATE_HZ, Float32Array
 from trainer.anomaly_recipe import parse_recipe
@@ -40,6 +42,8 @@ PLANT_SEED, N_MACHINES = 2468, 8
 N_SOURCE, N_TARGET, N_TEST = 32, 8, 16
 CLIP_S = 4.0
 DRONE_SNR_DB = -10.0
+MATTERS = 0.02
+"""A gain in AUC below this would not be worth a recipe's line."""
 FIGURES = ("auc", "partial_auc", "f1_ev")
 FIELDS = ("path", "machine", "section", "domain", "split", "condition", "attributes")
 
@@ -214,13 +218,17 @@ def percent(values: Sequence[float]) -> str:
 
 
 def claims(figures: Mapping[tuple[str, int], Mapping[str, float]]) -> str:
-    """The thesis's claims with the differences found, AUC in points."""
+    """The thesis's claims with the differences found: AUC in points, and its 95 % interval over seeds."""
     lines = ["| the thesis finds | plant: difference in AUC | real: difference in AUC | here |", "|---|---:|---:|---|"]
     for claim in CLAIMS:
         found = {group: differences(figures, claim.better, claim.worse, f"{group} auc") for group in ("plant", "real")}
-        if all(len(values) for values in found.values()):
-            verdicts = "; ".join(f"{group} {verdict(values)}" for group, values in found.items())
-            cells = [percent(values.tolist()) for values in found.values()]
+        if all(len(values) > 1 for values in found.values()):
+            intervals = {group: interval(values) for group, values in found.items()}
+            cells = [
+                f"{100.0 * float(values.mean()):+.1f} ({100.0 * low:+.1f} to {100.0 * high:+.1f})"
+                for values, (low, high) in zip(found.values(), intervals.values(), strict=True)
+            ]
+            verdicts = "; ".join(f"{group} {verdict(*ends)}" for group, ends in intervals.items())
             lines.append(f"| {claim.text} | {cells[0]} | {cells[1]} | {verdicts} |")
     return "\n".join(lines)
 
@@ -234,13 +242,19 @@ def differences(
     return np.array([figures[better, s][column] - figures[worse, s][column] for s in both])
 
 
-def verdict(values: np.ndarray) -> str:
-    """Whether a difference stands out of two standard errors."""
-    error = float(np.std(values, ddof=1)) / np.sqrt(len(values)) if len(values) > 1 else np.inf
-    mean = float(values.mean())
-    if abs(mean) <= 2.0 * error:
-        return "open"
-    return "confirmed" if mean > 0 else "contradicted"
+def interval(values: np.ndarray) -> tuple[float, float]:
+    """Student's 95 % interval of the mean of (n_seeds,)."""
+    reach = float(stats.t.ppf(0.975, len(values) - 1) * stats.sem(values))
+    return float(values.mean()) - reach, float(values.mean()) + reach
+
+
+def verdict(low: float, high: float) -> str:
+    """What an interval of a difference says of a claim that there is one; below `MATTERS`, there is none."""
+    if low > 0.0:
+        return "confirmed"
+    if high < 0.0:
+        return "contradicted"
+    return "no gain" if high < MATTERS else "open"
 
 
 def stamp(n_seeds: int, experiment: Experiment) -> str:

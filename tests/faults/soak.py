@@ -123,6 +123,7 @@ def soak(directory, duration_s):
         "lost": {name: b["lost"] for name, b in books.items()},
         "faults": writer.n_faults, "onsets": len(onsets),
         "rss_mib": [round(rss_kib[0] / 1024, 1), round(rss_kib[-1] / 1024, 1)],
+        "rss_mib_in_time": [round(rss_kib[at] / 1024, 1) for at in np.linspace(0, len(rss_kib) - 1, 25).astype(int)],
         "rss_kib_per_simulated_h": slope_per_h(hours, rss_kib),
         "fds": [min(fds), max(fds)], "fds_per_h": slope_per_h(hours, fds),
         "threads": [min(threads), max(threads)], "threads_per_h": slope_per_h(hours, threads),
