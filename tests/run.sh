@@ -14,6 +14,9 @@ command -v espeak-ng >/dev/null ||
     say "espeak-ng is missing, speech synthesis tests will be skipped; fix: sudo apt install espeak-ng"
 
 bin=.venv-test/bin
+"$bin/python" -c 'import tensorrt_rtx' 2>/dev/null ||
+    "$bin/python" -m pip install -qq --disable-pip-version-check --retries 1 "tensorrt-rtx-cu12>=1.4,<2" ||
+    say "TensorRT for RTX is not to be had, tests of a real builder will be skipped; it comes for Linux on x86-64"
 failed=()
 check() { # NAME COMMAND...
     say "$1"
