@@ -129,14 +129,16 @@ class Worker:
             for stream in self._streams:
                 self._drop(stream)
         jobs: list[_Job] = []
-        taken = {stream.name: stream.inbox.take(TAKE_SAMPLES) for stream in reversed(self._streams)}
-        for stream in self._streams:
+        taken = {s.name: s.inbox.take(TAKE_SAMPLES) for s in reversed(self._streams) if s.inbox.has_blocks}
+        heard = [stream for stream in self._streams if stream.name in taken]
+        for stream in heard:
             for block in taken[stream.name]:
                 jobs += self._segments(stream, block)
         self._score(jobs)
-        for stream in self._streams:
-            if stream.inbox.is_over and not stream.is_finished:
-                self._finish(stream)
+        ended = [stream for stream in self._streams if stream.inbox.is_over and not stream.is_finished]
+        for stream in ended:
+            self._finish(stream)
+        for stream in dict.fromkeys((*heard, *ended)):
             stream.keep_books()
 
     def _segments(self, stream: Stream, block: Block) -> list[_Job]:
