@@ -17,7 +17,7 @@ if they share more than two fifths of the shorter one.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -138,6 +138,8 @@ class KeywordDecider:
         """
         if is_over:
             self._collect(frame, np.full(len(self._limits), np.inf))
+        else:
+            self._pending = [c for c in self._pending if not self._is_outdone(c, frame - 1)]
         matches: list[Candidate] = []
         while self._pending:
             matches += self._decide(max(candidate.frame_end for candidate in self._pending) + self._hold_frames)
@@ -177,12 +179,23 @@ class KeywordDecider:
 
     def _rival_in_sight(self, candidate: Candidate, frame: int) -> bool:
         """Whether a match that is not over yet may still beat the candidate."""
+        return any(
+            current.rivals(candidate) and (current.word != candidate.word or current.distance < candidate.distance)
+            for current in self._in_sight(frame)
+        )
+
+    def _is_outdone(self, candidate: Candidate, frame: int) -> bool:
+        """Whether its own word gets nearer still: what is not over yet is the better match."""
+        return any(
+            current.rivals(candidate) and current.word == candidate.word and current.distance < candidate.distance
+            for current in self._in_sight(frame)
+        )
+
+    def _in_sight(self, frame: int) -> Iterator[Candidate]:
+        """Matches below their limits that are still falling at ``frame``, the last one heard."""
         falling = (self._last < self._limits) & (self._last < self._before)
         for word in np.flatnonzero(falling).tolist():
-            current = Candidate(word, int(self._last_starts[word]), frame + 1, float(self._last[word]))
-            if (word != candidate.word or current.distance < candidate.distance) and current.rivals(candidate):
-                return True
-        return False
+            yield Candidate(word, int(self._last_starts[word]), frame + 1, float(self._last[word]))
 
     def _has_better_rival(self, candidate: Candidate) -> bool:
         return any(other.distance < candidate.distance and other.rivals(candidate) for other in self._pending)

@@ -212,3 +212,19 @@ def test_candidates_wait_as_long_as_a_path_of_the_longest_template_may_be():
         decider = KeywordDecider([20.0] * 3, [0.35] * 3, 50, longest_frames=longest_frames)
         found = decider.push(0, distances, starts) + decider.flush(250)
         assert sorted(match.word for match in found) == expected
+
+
+def test_what_is_left_to_another_decider_is_not_told_of_a_worse_match_before():
+    """Decided once in four frames, a candidate may wait there while its own word gets nearer still."""
+    distances, starts = np.full((28, 1), 0.9), np.full((28, 1), 8)
+    distances[18:28, 0] = [0.5, 0.45, 0.4, 0.42, 0.35, 0.3, 0.2, 0.1, 0.3, 0.6]
+    decider = KeywordDecider([10.0], [0.6], 8, eager=True, frames_at_once=4)
+    assert decider.push(0, distances[:24], starts[:24]) == []
+    assert decider.flush(24, is_over=False) == []
+    after = KeywordDecider([10.0], [0.6], 8, eager=True, frames_at_once=4)
+    after.follow(distances[:24], starts[:24], [])
+    assert after.push(24, distances[24:], starts[24:]) == [Candidate(0, 8, 26, 0.1)]
+    # what rises is told, and nothing twice
+    rising = KeywordDecider([10.0], [0.6], 8, eager=True, frames_at_once=4)
+    assert rising.push(0, distances[:22], starts[:22]) == []
+    assert rising.flush(22, is_over=False) == [Candidate(0, 8, 21, 0.4)]
