@@ -23,6 +23,7 @@ from trainer.export import OPSET, export_onnx, parity_gate
 from trainer.streaming_form import lift, see_fewer_frames
 
 OUTPUT = "speech"
+SEGMENTS_AT_ONCE = 256
 SEEN_RIGHT_FRAMES = 6
 """Of the frames to come that a speech trunk is trained with; the last stands for the rest: words are told sooner."""
 
@@ -69,10 +70,19 @@ class UnitRows(nn.Module):
         return rows * torch.rsqrt((rows * rows).sum(dim=-1, keepdim=True) + 1e-12)
 
 
-def embed_signal(network: nn.Module, samples: Float32Array, spec: KeywordSpec) -> Float32Array:
-    """One pass over a whole signal: float32 (n_frames, dim), unit rows."""
+def embed_signal(
+    network: nn.Module, samples: Float32Array, spec: KeywordSpec, seen_right_frames: int | None = None
+) -> Float32Array:
+    """A whole signal: float32 (n_frames, dim), unit rows.
+
+    Args:
+        seen_right_frames: as a bundle of that form gives them, see `write_keyword_bundle`; None: in one pass.
+    """
     extractor = KeywordFrames(spec)
-    return embed_frames(network, np.concatenate([extractor.push(samples), extractor.flush()]), spec)
+    frames = np.concatenate([extractor.push(samples), extractor.flush()])
+    if seen_right_frames is None:
+        return embed_frames(network, frames, spec)
+    return _embed_segments(network, frames, spec, spec.context_right_frames - seen_right_frames)
 
 
 def embed_frames(network: nn.Module, frames: Float32Array, spec: KeywordSpec) -> Float32Array:
@@ -82,6 +92,22 @@ def embed_frames(network: nn.Module, frames: Float32Array, spec: KeywordSpec) ->
     with torch.no_grad():
         rows: Float32Array = UnitRows(network).eval()(torch.from_numpy(padded).unsqueeze(0))[0].numpy()
     return rows
+
+
+def _embed_segments(network: nn.Module, frames: Float32Array, spec: KeywordSpec, n_unseen: int) -> Float32Array:
+    """Segment by segment, the last frame of each that is seen in place of those that are not."""
+    step = spec.segment_frames
+    after = spec.context_right_frames + -len(frames) % step
+    padded = np.pad(frames, ((spec.context_left_frames, after), (0, 0)), constant_values=spec.silence)
+    segments = np.lib.stride_tricks.sliding_window_view(padded, spec.input_frames, axis=0)[::step].swapaxes(1, 2)
+    unit, rows = UnitRows(network).eval(), [np.empty((0, 0), np.float32)]
+    for first in range(0, len(segments), SEGMENTS_AT_ONCE):
+        seen = torch.from_numpy(segments[first : first + SEGMENTS_AT_ONCE].copy())
+        last = spec.input_frames - n_unseen
+        seen[:, last:] = seen[:, last - 1 : last]
+        with torch.no_grad():
+            rows.append(unit(seen).flatten(0, 1).numpy())
+    return np.concatenate(rows[1:] or rows)[: len(frames)]
 
 
 def write_keyword_bundle(
@@ -101,8 +127,8 @@ def write_keyword_bundle(
 
     Args:
         spec: the front end of the training.
-        background: float (n_frames, dim), embeddings of ordinary speech: what distances are relative to, and what
-            false alarms are foreseen from.
+        background: float (n_frames, dim), embeddings of ordinary speech (`embed_signal` with the same
+            `seen_right_frames`): what distances are relative to, and what false alarms are foreseen from.
         seen_right_frames: how many frames to come it sees on the stream; None: all that it was trained with.
 
     Raises:

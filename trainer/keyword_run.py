@@ -128,12 +128,12 @@ class CorpusRun:
         network = self.network.cpu().eval()
         rng = np.random.default_rng((self.options.seed, 11))
         speech = background_scenes(rng, material, self.recipe.background_s)
-        background = np.concatenate([embed_signal(network, samples, self.spec) for samples in speech])
+        rows = [embed_signal(network, samples, self.spec, SEEN_RIGHT_FRAMES) for samples in speech]
         return write_keyword_bundle(
             self.options.out,
             network,
             self.spec,
-            background,
+            np.concatenate(rows),
             bundle_id="keyword-general",
             version=self.options.version,
             decision=GENERAL_DECISION,

@@ -62,22 +62,27 @@ def train_site(options: KeywordTrainingOptions, recipe: SiteRecipe) -> Bundle:
     fit(network, SegmentObjective(loss, spec.silence), loader, settings, resume_from=options.checkpoint("site"))
     network = network.cpu().eval()
     words = sorted({clip.word for clip in clips})
+    seen = SEEN_RIGHT_FRAMES if options.start_from else None
     return write_keyword_bundle(
         options.out,
         network,
         spec,
-        background_rows(network, background, spec, recipe.background_s),
+        background_rows(network, background, spec, recipe.background_s, seen),
         bundle_id="keyword-site",
         version=options.version,
         decision=Decision(),
         training={"recipe": recipe.model_dump(mode="json"), "words": words, "seed": options.seed},
         card=options.card,
-        seen_right_frames=SEEN_RIGHT_FRAMES if options.start_from else None,
+        seen_right_frames=seen,
     )
 
 
 def background_rows(
-    network: nn.Module, background: Sequence[Float32Array], spec: KeywordSpec, duration_s: float
+    network: nn.Module,
+    background: Sequence[Float32Array],
+    spec: KeywordSpec,
+    duration_s: float,
+    seen_right_frames: int | None = None,
 ) -> Float32Array:
     """Embeddings of the first `duration_s` of the recordings: (n_frames, dim). What lies beyond is not embedded."""
     n_wanted = int(duration_s * SAMPLE_RATE_HZ / spec.hop_samples)
@@ -87,7 +92,7 @@ def background_rows(
         if n_missing <= 0:
             break
         beyond = n_missing + spec.context_left_frames + spec.context_right_frames  # the last see what follows
-        parts.append(embed_signal(network, samples[: beyond * spec.hop_samples], spec))
+        parts.append(embed_signal(network, samples[: beyond * spec.hop_samples], spec, seen_right_frames))
     return np.concatenate(parts)[:n_wanted]
 
 

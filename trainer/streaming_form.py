@@ -137,9 +137,8 @@ def see_fewer_frames(model: onnx.ModelProto, spec: KeywordSpec, context_right_fr
 
 def _repeat_last_frame(model: onnx.ModelProto, n_times: int) -> None:
     """Of the input, (batch, time, n_mels), before anything else is done with it."""
+    _refuse_repeated(model)
     graph, seen = model.graph, model.graph.input[0].name
-    if any(node.name == _REPEATED for node in graph.node):
-        raise BundleError("the network repeats its last frame already", fix="start from the one before that")
     bounds = [_constant(graph, name, [value]) for name, value in (("last", -1), ("end", 1 << 30), ("time", 1))]
     longer, last = f"{_LIFTED}longer", f"{_LIFTED}last_frame"
     for node in graph.node:
@@ -148,6 +147,11 @@ def _repeat_last_frame(model: onnx.ModelProto, n_times: int) -> None:
     graph.node.insert(1, helper.make_node("Concat", [seen, *[last] * n_times], [longer], name=_REPEATED, axis=1))
     del graph.value_info[:]
     onnx.checker.check_model(model)
+
+
+def _refuse_repeated(model: onnx.ModelProto) -> None:
+    if any(node.name == _REPEATED for node in model.graph.node):
+        raise BundleError("the network repeats its last frame already", fix="start from the one before that")
 
 
 def with_segments(
@@ -159,7 +163,8 @@ def with_segments(
 ) -> Bundle:
     """Write a keyword bundle in its streaming form, with segments of so many frames.
 
-    Networks in fewer bits are left out: `edged-train precision` adds them again.
+    Networks in fewer bits are left out: `edged-train precision` adds them again. The background stays
+    that of the bundle: for a network that sees fewer frames `edged-train calibrate` makes it anew.
 
     Args:
         level_ahead_frames: how far the level looks ahead; None leaves it as it is.
@@ -181,6 +186,8 @@ def with_segments(
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "model.onnx"
         onnx.save(model, str(path))
+        if segment_frames != old.segment_frames:
+            _refuse_repeated(model)
         error = _rows_error(bundle.model_path, old, path, spec)
         if not error <= MAX_RELATIVE_ERROR:
             raise BundleError(

@@ -4,7 +4,8 @@
 
 Frame ``k`` accounts for samples ``k * hop .. (k + 1) * hop`` after the last reset; its window is centred on them. A
 segment holds the frames around its own that the network needs, so that its output equals that of one pass over the
-whole stream. Beyond both ends of the signal the context is silence, as in training.
+whole stream; a network that repeats its last frame in place of later ones (`trainer/streaming_form.py`) gives rows that
+depend a little on their place in the segment. Beyond both ends of the signal the context is silence, as in training.
 """
 
 from __future__ import annotations

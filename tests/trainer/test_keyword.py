@@ -177,7 +177,7 @@ def test_only_as_much_background_is_embedded_as_is_kept(monkeypatch):
     np.testing.assert_allclose(background_rows(network, background, spec, 60.0), whole, atol=1e-6)
     lengths = []
 
-    def noted(_network, samples, _spec):
+    def noted(_network, samples, _spec, _seen):
         lengths.append(len(samples))
         return whole[: len(samples) // 256]
 

@@ -20,6 +20,7 @@ from edged.flow import Float32Array
 from edged.frontend import speech_rows
 from edged.pipeline import embed_signal
 from trainer.keyword_bundle import Decision, write_keyword_bundle
+from trainer.keyword_bundle import embed_signal as embed_in_torch
 from trainer.models.speech_trunk import SpeechTrunk
 from trainer.streaming_form import lift, main, with_segments
 
@@ -107,7 +108,7 @@ def test_what_is_asked_for_is_refused_in_one_line(tmp_path: Path, monkeypatch, c
 
 def test_one_that_repeats_its_last_frame_is_not_cut_otherwise(tmp_path: Path, whole: Bundle) -> None:
     sooner = with_segments(whole, tmp_path / "sooner", 4, context_right_frames=2)
-    with pytest.raises(BundleError, match="its rows differ"):
+    with pytest.raises(BundleError, match="repeats its last frame already"):
         with_segments(sooner, tmp_path / "out", 8)
     with pytest.raises(BundleError, match="repeats its last frame already"):
         with_segments(sooner, tmp_path / "out", 4, context_right_frames=1)
@@ -134,6 +135,29 @@ def test_what_is_exported_is_in_streaming_form(tmp_path: Path) -> None:
     assert not lift(model)
 
 
+@pytest.mark.parametrize("n_samples", [30_000, 29_000, 4000])
+def test_torch_gives_the_rows_of_the_form_that_is_exported(tmp_path: Path, n_samples: int) -> None:
+    """The background of a bundle was embedded by a network that sees more than the one in it."""
+
+    class Ahead(nn.Module):
+        """Gives the frame that it sees last."""
+
+        def forward(self, frames: Tensor) -> Tensor:
+            return frames[:, 32:, :4] + 3.0
+
+    network, spec, background = Ahead(), KeywordSpec(), np.ones((4, 4), dtype=np.float32)
+    bundle = write_keyword_bundle(
+        tmp_path / "seen", network, spec, background, bundle_id="tiny", version="1", decision=Decision(), training={},
+        card="", seen_right_frames=6,
+    )  # fmt: skip
+    samples = SIGNAL[:n_samples]
+    expected = np.concatenate([one.vectors["speech"] for one in embed_signal(samples, bundle, OnnxEmbedder(bundle))])
+    found = embed_in_torch(network, samples, spec, 6)
+    assert len(found) == -(-n_samples // 256)
+    np.testing.assert_allclose(found, expected[: len(found)], atol=1e-5)
+    assert np.abs(embed_in_torch(network, samples, spec) - found).max() > 1e-3
+
+
 def test_a_network_whose_rows_depend_on_the_segment_is_refused(tmp_path: Path) -> None:
     class Centred(nn.Module):
         """Takes the segment's mean away."""
@@ -155,7 +179,7 @@ def test_a_mistake_of_our_own_is_not_taken_for_a_network_that_cannot_be_cut(tmp_
 
     monkeypatch.setattr("trainer.streaming_form._rows", broken)
     with pytest.raises(MemoryError):
-        with_segments(open_bundle("keyword"), tmp_path / "out", 8)
+        with_segments(open_bundle("keyword"), tmp_path / "out", 4)
 
 
 def test_other_bundles_are_refused(tmp_path: Path) -> None:
