@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from edged.assembly import Assembly
-from edged.capture.files import blocks_of_channels
+from edged.capture.files import blocks_of_channels, duration_samples
 from edged.errors import AudioError
 from edged.explain.onset import judged
 from edged.flow import SAMPLE_RATE_HZ, Block, Detection, Outcome, Scored, Segment
@@ -21,11 +21,12 @@ NOTHING = "holds no samples that could be scored"
 
 @dataclass(frozen=True)
 class Judgement:
-    """What one monitor made of one file."""
+    """What one monitor made of one file; `lost_s` seconds of it are not numbers."""
 
     monitor: str
     scored: tuple[Scored, ...]
     detections: tuple[Detection, ...]
+    lost_s: float = 0.0
 
 
 def judge_blocks(blocks: Iterable[Block], monitor: Monitor, assembly: Assembly) -> Iterator[Outcome]:
@@ -89,7 +90,9 @@ def judge_file(
     assembly.link_references({listener.stream: [listener] for listener in monitors})
     heard = [outcome for listener, outcome in judge_together(steps, monitors, assembly) if listener is monitor]
     scored = tuple(one for outcome in heard for one in outcome.scored)
-    return Judgement(monitor.name, scored, tuple(one for outcome in heard for one in outcome.detections))
+    detections = tuple(one for outcome in heard for one in outcome.detections)
+    n_lost = duration_samples(path) - monitor.accounting.received
+    return Judgement(monitor.name, scored, detections, seconds(n_lost) if n_lost > 1 else 0.0)  # one by rounding
 
 
 def clip_score(path: Path, judgement: Judgement) -> float:
@@ -108,17 +111,19 @@ def clip_score(path: Path, judgement: Judgement) -> float:
     return float(np.mean(judged_scores))
 
 
-def left_out(judgement: Judgement) -> str | None:
-    """What of a file the anomaly monitor passes over because its input was no sound, if anything.
+def left_out(judgement: Judgement) -> list[str]:
+    """What of a file a monitor passes over because it is no sound.
 
-    >>> left_out(Judgement("keyword", (), ()))
+    >>> left_out(Judgement("keyword", (), (), 2.0))
+    ['2.00 s of it are not numbers']
     """
+    found = [f"{judgement.lost_s:.2f} s of it are not numbers"] if judgement.lost_s else []
     if judgement.monitor == "anomaly" and not judgement.scored:
-        return NOTHING
+        found.append(NOTHING)
     n_left_out = sum(not scored.is_judged for scored in judgement.scored)
-    if not n_left_out:
-        return None
-    return f"{n_left_out} of {len(judgement.scored)} segments left out: {_inputs(judgement)}"
+    if n_left_out:
+        found.append(f"{n_left_out} of {len(judgement.scored)} segments left out: {_inputs(judgement)}")
+    return found
 
 
 def _inputs(judgement: Judgement) -> str:

@@ -54,6 +54,16 @@ def channel_count(path: Path | str) -> int:
         return int(audio.channels)
 
 
+def duration_samples(path: Path | str) -> int:
+    """How many samples at 16 kHz an audio file holds by its header.
+
+    Raises:
+        AudioError: if it is missing, not audio, empty or truncated.
+    """
+    with open_audio(Path(path)) as audio:
+        return stream_index(audio.frames, audio.samplerate)
+
+
 def read_clip(path: Path | str, *, channel: int = 0, max_s: float = 3600.0) -> Float32Array:
     """A whole clip: float32 (n_samples,), 16 kHz mono.
 

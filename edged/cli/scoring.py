@@ -75,6 +75,7 @@ def _score_files(
     from edged.assembly import Assembly, chosen_stream
     from edged.configfile import load_config
     from edged.references.clips import find_audio
+    from edged.references.search import printable_name
     from edged.references.store import BankStore
 
     settings = load_config(config, state)
@@ -86,16 +87,20 @@ def _score_files(
             wanted = [m for m in monitors if mode == "events" or m.name == "anomaly"]
             if not wanted:
                 raise UsageError(f"stream '{name}' has no enrolled anomaly monitor", fix="use --events")
+            remarks: dict[str, None] = {}
             try:
                 for monitor in wanted:
-                    yield from _judged(path, monitor, assembly, store, mode, channel)
+                    yield from _judged(path, monitor, assembly, store, mode, channel, remarks)
             except AudioError as error:
                 yield {"error": str(error)}
+            for remark in remarks:
+                note(f"edged: {printable_name(str(path))}: {remark}")
 
 
 def _judged(
-    path: Path, monitor: Any, assembly: Any, store: Any, mode: str, channel: int | None
+    path: Path, monitor: Any, assembly: Any, store: Any, mode: str, channel: int | None, remarks: dict[str, None]
 ) -> list[dict[str, Any]]:
+    """What is to be printed of a file and a monitor; what else should be known of the file goes into `remarks`."""
     from edged.capture.files import channel_count
     from edged.offline import clip_score, event_fields, judge_file, left_out, score_fields
 
@@ -105,7 +110,7 @@ def _judged(
         channel = configured.channel if configured and configured.channel < n_channels else 0
     reference = assembly.reference_monitor(store, monitor.stream) if monitor.name == "anomaly" else None
     if reference and (reference[1] >= n_channels or reference[1] == channel):
-        note(f"edged: {path}: has no channel {reference[1]} beside channel {channel}: nothing is discounted")
+        remarks[f"has no channel {reference[1]} beside channel {channel}: nothing is discounted"] = None
         reference = None
     judgement = judge_file(path, monitor, assembly, channel=channel, reference=reference)
     if mode == "clip":
@@ -114,8 +119,7 @@ def _judged(
         found = [score_fields(path, scored) for scored in judgement.scored]
     else:
         found = [event_fields(path, judgement.monitor, detection) for detection in judgement.detections]
-    if what := left_out(judgement):
-        note(f"edged: {path}: {what}")
+    remarks |= dict.fromkeys(left_out(judgement))
     return found
 
 

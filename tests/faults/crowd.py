@@ -164,7 +164,7 @@ class Crowd:
     def flood(self, n):
         """Publish n events as fast as the nine take them; whoever takes none is behind by all of them."""
         before = self.publisher_rss
-        portions = [self.phase(min(PORTION, n - first), 0.0) for first in range(0, n, PORTION)]
+        portions = [self.phase(min(PORTION, n - first), 0.0) for first in range(0, max(n, 1), PORTION)]
         delays_ms = np.concatenate([portion.delays_ms for portion in portions])
         holes = sum(portion.holes for portion in portions)
         return Outcome(delays_ms, holes, (self.publisher_rss - before) / 2**20)

@@ -1,6 +1,6 @@
 """No room for the state: telemetry goes first, alarms go out all the same, and into the journal once there is room.
 
-On a real file system of 1 MiB where we may mount one, and with calls that fail below the state directory everywhere.
+On a real file system of 4 MiB where we may mount one, and with calls that fail below the state directory everywhere.
 """
 
 import os

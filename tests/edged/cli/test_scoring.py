@@ -50,6 +50,21 @@ def test_a_file_without_sound_says_why_nothing_comes_of_it(edged, enrolled, tmp_
     result = edged("score", what, "--jsonl", tmp_path / "torn.wav", tmp_path / "dead.wav", "--state", enrolled)
     assert result.code == 0
     assert {line["input"] for line in result.lines} == ({"flat"} if what == "--scores" else set())
+    assert "torn.wav: 12.00 s of it are not numbers" in result.err
     assert "torn.wav: holds no samples that could be scored" in result.err
     n_segments = len(edged("score", "--scores", "--jsonl", tmp_path / "dead.wav", "--state", enrolled).lines)
     assert f"dead.wav: {n_segments} of {n_segments} segments left out: flat" in result.err
+
+
+@pytest.mark.parametrize("what", ["--events", "--scores", "--clip"])
+@pytest.mark.parametrize("rate_hz", [RATE_HZ, 44_100])
+def test_how_much_of_a_file_is_lost_is_told_under_a_name_that_can_be_shown(edged, enrolled, tmp_path, what, rate_hz):  # noqa: F811
+    sound = np.resize(machine(20, 51), 30 * rate_hz)
+    path = tmp_path / "bad\x1b[31m.wav"
+    sf.write(path, np.where(np.arange(len(sound)) // rate_hz < 25, sound, np.nan), rate_hz, subtype="FLOAT")
+    result = edged("score", what, "--jsonl", path, "--state", enrolled)
+    assert "\x1b" not in result.err
+    (remark,) = {line for line in result.err.splitlines() if "not numbers" in line}
+    assert remark.endswith("5.00 s of it are not numbers")
+    sf.write(path, sound, rate_hz, subtype="FLOAT")
+    assert "not numbers" not in edged("score", what, "--jsonl", path, "--state", enrolled).err
