@@ -14,9 +14,12 @@ command -v espeak-ng >/dev/null ||
     say "espeak-ng is missing, speech synthesis tests will be skipped; fix: sudo apt install espeak-ng"
 
 bin=.venv-test/bin
-"$bin/python" -c 'import tensorrt_rtx' 2>/dev/null ||
-    "$bin/python" -m pip install -qq --disable-pip-version-check --retries 1 "tensorrt-rtx-cu12>=1.4,<2" ||
-    say "TensorRT for RTX is not to be had, tests of a real builder will be skipped; it comes for Linux on x86-64"
+real_builder="tensorrt-rtx-cu12>=1.4,<2"
+if ! "$bin/python" -c 'import tensorrt_rtx' 2>/dev/null; then
+    say "pip install $real_builder"
+    "$bin/python" -m pip install -qq --disable-pip-version-check --retries 1 "$real_builder" ||
+        say "it is not to be had (it comes for Linux on x86-64), tests of a real TensorRT builder will be skipped"
+fi
 failed=()
 check() { # NAME COMMAND...
     say "$1"

@@ -100,14 +100,14 @@ def _embed_segments(network: nn.Module, frames: Float32Array, spec: KeywordSpec,
     after = spec.context_right_frames + -len(frames) % step
     padded = np.pad(frames, ((spec.context_left_frames, after), (0, 0)), constant_values=spec.silence)
     segments = np.lib.stride_tricks.sliding_window_view(padded, spec.input_frames, axis=0)[::step].swapaxes(1, 2)
-    unit, rows = UnitRows(network).eval(), [np.empty((0, 0), np.float32)]
+    unit, rows = UnitRows(network).eval(), []
     for first in range(0, len(segments), SEGMENTS_AT_ONCE):
         seen = torch.from_numpy(segments[first : first + SEGMENTS_AT_ONCE].copy())
         last = spec.input_frames - n_unseen
         seen[:, last:] = seen[:, last - 1 : last]
         with torch.no_grad():
             rows.append(unit(seen).flatten(0, 1).numpy())
-    return np.concatenate(rows[1:] or rows)[: len(frames)]
+    return np.concatenate(rows)[: len(frames)]
 
 
 def write_keyword_bundle(

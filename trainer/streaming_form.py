@@ -181,13 +181,13 @@ def with_segments(
     ahead = old.level_ahead_frames if level_ahead_frames is None else level_ahead_frames
     spec = _front_end(old, segment_frames=segment_frames, level_ahead_frames=ahead)
     model = onnx.load(str(bundle.model_path))
+    if segment_frames != old.segment_frames:
+        _refuse_repeated(model)
     lift(model)  # one that is lifted already has no such convolutions any more
     _fix_time(model, spec)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "model.onnx"
         onnx.save(model, str(path))
-        if segment_frames != old.segment_frames:
-            _refuse_repeated(model)
         error = _rows_error(bundle.model_path, old, path, spec)
         if not error <= MAX_RELATIVE_ERROR:
             raise BundleError(

@@ -17,7 +17,7 @@ if they share more than two fifths of the shorter one.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -139,7 +139,9 @@ class KeywordDecider:
         if is_over:
             self._collect(frame, np.full(len(self._limits), np.inf))
         else:
-            self._pending = [c for c in self._pending if not self._is_outdone(c, frame - 1)]
+            self._pending = [
+                c for c in self._pending if all(r.word != c.word for r in self._rivals_in_sight(c, frame - 1))
+            ]
         matches: list[Candidate] = []
         while self._pending:
             matches += self._decide(max(candidate.frame_end for candidate in self._pending) + self._hold_frames)
@@ -159,7 +161,7 @@ class KeywordDecider:
         """Matches among the candidates that need not wait at ``frame``, the last one heard."""
         until = frame - self._hold_frames
         due = sorted(
-            (c for c in self._pending if c.frame_end <= until or (self._eager and not self._rival_in_sight(c, frame))),
+            (c for c in self._pending if c.frame_end <= until or (self._eager and not self._rivals_in_sight(c, frame))),
             key=lambda c: (c.distance, c.frame_end, c.word),
         )
         matches: list[Candidate] = []
@@ -177,25 +179,13 @@ class KeywordDecider:
             self._decided = [c for c in self._decided if c.frame_end > until - self._memory_frames] + matches
         return matches
 
-    def _rival_in_sight(self, candidate: Candidate, frame: int) -> bool:
-        """Whether a match that is not over yet may still beat the candidate."""
-        return any(
-            current.rivals(candidate) and (current.word != candidate.word or current.distance < candidate.distance)
-            for current in self._in_sight(frame)
-        )
-
-    def _is_outdone(self, candidate: Candidate, frame: int) -> bool:
-        """Whether its own word gets nearer still: what is not over yet is the better match."""
-        return any(
-            current.rivals(candidate) and current.word == candidate.word and current.distance < candidate.distance
-            for current in self._in_sight(frame)
-        )
-
-    def _in_sight(self, frame: int) -> Iterator[Candidate]:
-        """Matches below their limits that are still falling at ``frame``, the last one heard."""
-        falling = (self._last < self._limits) & (self._last < self._before)
-        for word in np.flatnonzero(falling).tolist():
-            yield Candidate(word, int(self._last_starts[word]), frame + 1, float(self._last[word]))
+    def _rivals_in_sight(self, candidate: Candidate, frame: int) -> list[Candidate]:
+        """What is still falling below its limit at ``frame``, the last one heard, and may beat the candidate."""
+        falling = np.flatnonzero((self._last < self._limits) & (self._last < self._before)).tolist()
+        current = (Candidate(w, int(self._last_starts[w]), frame + 1, float(self._last[w])) for w in falling)
+        return [
+            c for c in current if c.rivals(candidate) and (c.word != candidate.word or c.distance < candidate.distance)
+        ]
 
     def _has_better_rival(self, candidate: Candidate) -> bool:
         return any(other.distance < candidate.distance and other.rivals(candidate) for other in self._pending)
