@@ -34,6 +34,8 @@ def storage(directory: Path) -> Iterator[None]:
 def write_whole(path: Path, content: bytes | memoryview, *, keep: Path | None = None) -> None:
     """Write beside the place and rename, so that a kill or a full disk leaves the old file or the new one.
 
+    Each process writes its own file beside it: several may train into one run directory.
+
     Args:
         path: where it goes; its directory is made.
         content: everything.
@@ -42,7 +44,7 @@ def write_whole(path: Path, content: bytes | memoryview, *, keep: Path | None = 
     Raises:
         StorageError: the disk is full or refuses.
     """
-    beside = path.with_name(f".{path.name}.partial")
+    beside = path.with_name(f".{path.name}.{os.getpid()}.partial")
     with storage(path.parent):
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
