@@ -8,8 +8,8 @@ usage() {
 Usage: sudo /opt/edged/current/libexec/guarded --undo COMMAND [OPTION...] -- CHANGE...
 
 Runs CHANGE on a device that is healthy, then watches: \`edged doctor\` has to find nothing wrong, and no more alarms may
-begin than are allowed. Else it runs the undo. For references, bundles and configuration; install.sh and the Debian
-package guard edged itself.
+begin than are allowed. Else it runs the undo, as it does where the watch is interrupted (Ctrl-C). For references,
+bundles and configuration; install.sh and the Debian package guard edged itself.
 
   --undo COMMAND    a line for the shell that takes the change back
   --minutes N       watch for so long (default 10)
@@ -55,7 +55,9 @@ done
 restarted() { [ "$restart" = no ] || systemctl restart edged; }
 
 onsets_since() { # TIME
-    edged events --since "$1" --topic anomaly. --limit 100000 --jsonl | grep -c '"kind": *"onset"' || true
+    local told
+    told=$(edged events --since "$1" --topic anomaly. --limit 100000 --jsonl) || return 1
+    grep -c '"kind": *"onset"' <<<"$told" || true
 }
 
 # Why the change has to go; fails, saying nothing, while all is well.
@@ -65,7 +67,10 @@ trouble_since() { # TIME
         printf '%s\n' "$found" | grep '^wrong' || printf 'edged doctor failed. %s\n' "$found"
         return 0
     fi
-    count=$(onsets_since "$1")
+    if ! count=$(onsets_since "$1"); then
+        printf 'edged events failed: the alarms cannot be counted\n'
+        return 0
+    fi
     [ "$count" -gt "$alarms" ] || return 1
     printf '%s alarms began, %s are acceptable\n' "$count" "$alarms"
 }
@@ -84,10 +89,14 @@ if ! "$@"; then
 fi
 say "changed; watching for $minutes minutes"
 deadline_s=$((SECONDS + 60 * minutes))
+trouble='' interrupted=''
+trap 'interrupted="the watch was interrupted"' INT TERM
 restarted || trouble="the service does not start"
-while [ -z "${trouble:-}" ] && ! trouble=$(trouble_since "$since") && [ "$SECONDS" -lt "$deadline_s" ]; do
-    sleep "$every_s"
+while [ -z "$trouble$interrupted" ] && ! trouble=$(trouble_since "$since") && [ "$SECONDS" -lt "$deadline_s" ]; do
+    [ -n "$interrupted" ] || sleep "$every_s" || true  # ended by Ctrl-C as well
 done
+trap '' INT TERM  # the undo is carried out to its end
+trouble=${interrupted:-$trouble}
 if [ -z "$trouble" ]; then
     say "all is well: the change stays"
     exit 0

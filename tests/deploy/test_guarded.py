@@ -16,7 +16,7 @@ case $1 in
         verdict=$(head -n 1 verdicts)
         [ "$(wc -l <verdicts)" -le 1 ] || sed -i 1d verdicts
         [ "$verdict" = ok ] || { echo "ok     python: Python 3"; echo "wrong  $verdict"; exit 1; } ;;
-    events) cat events ;;
+    events) cat events || exit 1 ;;
 esac
 """
 ONSET = '{"kind":"onset","stream":"press-3","topic":"anomaly.press-3"}\n{"kind": "cleared"}\n'
@@ -107,6 +107,23 @@ def test_more_alarms_than_acceptable_undo_it(device, onsets, acceptable, code):
     (asked,) = {call for call in calls(device) if call.startswith("events")}
     assert "--since 20" in asked  # what was before does not count
     assert "--topic anomaly." in asked
+
+
+def test_alarms_that_cannot_be_counted_are_not_none(device):
+    (device / "events").unlink()
+    done = guarded(device)
+    assert (done.returncode, setting(device)) == (1, "old")
+    assert "cannot be counted" in done.stderr
+
+
+@pytest.mark.parametrize("name", ["INT", "TERM"])
+def test_a_watch_that_is_interrupted_undoes_it(device, name):
+    """As Ctrl-C does, to everything in the foreground; it left the change unwatched."""
+    interrupted = EDGED.replace("case", f'[ "$(cat setting)" = old ] || kill -{name} 0\ncase', 1)
+    (device / "bin/edged").write_text(interrupted, encoding="utf-8")
+    done = guarded(device, "--minutes", "1", "--every", "10", start_new_session=True)
+    assert (done.returncode, setting(device)) == (1, "old")
+    assert "interrupted" in done.stderr
 
 
 def test_the_service_is_restarted_with_the_change_and_with_the_undo(device):
