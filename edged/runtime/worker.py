@@ -148,7 +148,8 @@ class Worker:
         return jobs
 
     def _score(self, jobs: list[_Job]) -> None:
-        for job, embedding in self._embedded(jobs):
+        """Words first: they do not wait while onsets are explained, a twentieth of a second each."""
+        for job, embedding in self._embedded(sorted(jobs, key=lambda job: job.monitor.name != "keyword")):
             started_s = time.perf_counter()
             outcome = judged(job.monitor, job.segment, embedding, self._embedder_of(job.monitor))
             self._observe("score", time.perf_counter() - started_s)

@@ -50,6 +50,21 @@ def test_streams_share_batches_and_keep_their_order():
         assert books(stream) == {"received": 1000, "scored": 1000, "dropped": 0, "missing": 0, "lost": 0, "pending": 0}
 
 
+def test_words_are_told_before_anomalies_that_may_be_explained_at_length():
+    changed = threading.Condition()
+    both = [[FakeMonitor("anomaly"), FakeMonitor("keyword")] for _ in "ab"]
+    streams = [fake_stream(name, monitors=own, changed=changed) for name, own in zip("ab", both, strict=True)]
+    told = []
+    worker = Bench(streams, changed, lambda stream, monitor, _: told.append((monitor.name, stream.name))).worker
+    for stream in streams:
+        stream.feed(ones(0, 2 * SEGMENT))
+        stream.finish(2 * SEGMENT, RATE_HZ)
+    worker.start()
+    assert worker.join(10.0)
+    words, anomalies = [("keyword", name) for name in "aabb"], [("anomaly", name) for name in "aabb"]
+    assert told[:8] == words + anomalies
+
+
 def test_gaps_and_the_end_are_accounted_for_to_the_sample():
     changed = threading.Condition()
     stream = fake_stream(changed=changed)
