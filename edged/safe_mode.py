@@ -26,7 +26,7 @@ from edged.runtime.watchdog import Watchdog
 _log = logging.getLogger(__name__)
 
 NEEDS_MODELS = ("enroll", "feedback", "references.refit", "references.import")
-"""Verbs that load what may be to blame."""
+"""Verbs that load what may be to blame; files are sent for nothing else."""
 SAFE_MODE = "safe mode"
 
 
@@ -76,14 +76,15 @@ class SafeMode(Life):
             self.guard, config.events_endpoint, config.state_path,
             settings=config.events, boot=self.boot, clock=self._clock,
         )  # fmt: skip
-        verbs = Verbs(
+        self._verbs = verbs = Verbs(
             config, {},
             use_bank=lambda *_: None, announce=self.announce, status=self.status, stop=self.ask_to_stop,
             restart=self._leave, waiting=self.publisher.waiting,
         )  # fmt: skip
         self.control = ControlServer(
             self.guard, config.control_endpoint, config.control,
-            quick=verbs.quick | {"reload": self._leaving}, long=verbs.long | dict.fromkeys(NEEDS_MODELS, self._refuse),
+            quick=verbs.quick | {"reload": self._leaving, "transfer.put": self._refuse},
+            long=verbs.long | dict.fromkeys(NEEDS_MODELS, self._refuse),
         )  # fmt: skip
 
     def _start_publisher(self, started: ExitStack) -> None:
@@ -124,6 +125,7 @@ class SafeMode(Life):
 
     def _tick(self, now_s: float) -> int | None:
         self._watchdog.tick(now_s)
+        self._verbs.tidy()
         left_s = self._left_of_it_s()
         return BEGIN_ANEW if left_s is not None and left_s <= 0 else None
 

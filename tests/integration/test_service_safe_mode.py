@@ -102,6 +102,11 @@ def test_killed_again_and_again_it_reports_instead_and_leaves_by_restart(watched
             assert client.call("references.show", {"stream": "press"})
             with pytest.raises(ControlError, match=r"in safe mode.*edged restart"):
                 client.call("enroll", {"stream": "press", "last_s": 10.0})
+            archive = client.call("references.export", {"stream": "press", "monitor": "anomaly"})["transfer"]
+            assert client.call("transfer.get", {"transfer": archive, "offset": 0})["size"] > 0
+            piece = {"transfer": archive, "file": 1, "name": "a.wav", "offset": 0, "data": b"RIFF"}
+            with pytest.raises(ControlError, match="in safe mode"):  # before hours of clips are sent for nothing
+                client.call("transfer.put", piece)
         seen = watched.run("status")
         assert seen.returncode == 1
         assert b"SAFE MODE: nothing is listened to" in seen.stdout
