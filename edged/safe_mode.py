@@ -134,7 +134,7 @@ class SafeMode(Life):
         return None if lasts_s is None else lasts_s - self.uptime_s
 
     @property
-    def after_crash(self) -> int:
+    def after_fault(self) -> int:
         """It ends: there is nothing safer to go on with."""
         return 1
 

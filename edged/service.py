@@ -205,7 +205,7 @@ class Service(Life):
         return self._exit_code() if done else None
 
     @property
-    def after_crash(self) -> int:
+    def after_fault(self) -> int:
         """It begins anew, but for one that has an end: it would begin its files anew too."""
         return 1 if self.config.exit_when_done else BEGIN_ANEW
 

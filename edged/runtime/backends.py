@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from functools import partial
@@ -29,6 +30,9 @@ from edged.runtime.messages import Announce, StatusChange
 _log = logging.getLogger(__name__)
 
 LOOK_EVERY_S = 10.0
+AGAIN_AFTER_S, MOST_S = 60.0, 3600.0
+"""What failed is tried again after the first, then after twice as long, and so on up to the second: a GPU that was full
+when the device started, may have room later."""
 _CHECKED_CLIPS = 2
 _DAEMON = "edged"
 NO_ENGINE = "no engine: run `edged compile` where there is a GPU"
@@ -101,10 +105,12 @@ class Backends:
         self._between_segments, self._announce = between_segments, announce
         self._bundles = {bundle.digest: bundle for bundle in bundles}
         self._embedders = {
-            digest: SwitchingEmbedder(assembly.embedder(bundle), partial(self._tell_cpu, bundle))
+            digest: SwitchingEmbedder(assembly.embedder(bundle), partial(self._fell_back, bundle))
             for digest, bundle in self._bundles.items()
         }
         self._seen: dict[str, str] = {}
+        self._waits_s: dict[str, float] = {}
+        self._again_at_s: dict[str, float] = {}
         self._reasons: dict[str, str] = {}
         self._latest: dict[str, Accelerated] = {}
         self._stopping = threading.Event()
@@ -161,11 +167,14 @@ class Backends:
                 self._stay_on_cpu(bundle, reason)
 
     def _look(self, bundle: Bundle) -> None:
-        """Take an engine that has appeared or changed; each is tried once."""
+        """Take an engine that has appeared or changed; one that failed is tried again, ever more seldom."""
         record, seen = self._found(bundle)
-        if bundle.digest in self._seen and self._seen[bundle.digest] == seen:
+        if self._seen.get(bundle.digest) != seen:
+            self._waits_s.pop(bundle.digest, None)
+        elif time.monotonic() < self._again_at_s.get(bundle.digest, float("inf")):
             return
         self._seen[bundle.digest] = seen
+        self._again_at_s.pop(bundle.digest, None)
         reason = seen if record is None and seen else NO_ENGINE
         try:
             if record is not None:
@@ -177,7 +186,15 @@ class Backends:
             _log.exception("the engine of %s cannot be used", bundle.label)
             reason = _text(error)
         if self._found(bundle)[1] == seen:  # else it was replaced meanwhile: the next look takes what is there now
+            if record is not None:
+                self._try_later(bundle)
             self._without_engine(bundle, reason)
+
+    def _try_later(self, bundle: Bundle) -> None:
+        """Not for ever: also an engine that is loaded, and fails a little later, is left alone for longer each time."""
+        wait_s = self._waits_s.get(bundle.digest, AGAIN_AFTER_S)
+        self._waits_s[bundle.digest] = min(2.0 * wait_s, MOST_S)
+        self._again_at_s[bundle.digest] = time.monotonic() + wait_s
 
     def _found(self, bundle: Bundle) -> tuple[EngineRecord | None, str]:
         """The installed engine, and what tells it from others: the plan's digest, or what is wrong with the record."""
@@ -205,12 +222,17 @@ class Backends:
         self._stay_on_cpu(bundle, reason)
 
     def _stay_on_cpu(self, bundle: Bundle, reason: str) -> None:
-        if reason != NO_ENGINE:
+        if reason not in {NO_ENGINE, self._reasons.get(bundle.digest)}:
             _log.warning("%s runs on the CPU: %s", bundle.label, reason)
             self._tell_cpu(bundle, reason)
         self._reasons[bundle.digest] = reason
         switch = self._embedders[bundle.digest]
         self._between_segments(lambda: switch.use(None))
+
+    def _fell_back(self, bundle: Bundle, reason: str) -> None:
+        """Worker's thread."""
+        self._try_later(bundle)
+        self._tell_cpu(bundle, reason)
 
     def _tell_cpu(self, bundle: Bundle, reason: str) -> None:
         self._announce(StatusChange(_DAEMON, "backend", "CPU", f"{bundle.label}: {reason}"))

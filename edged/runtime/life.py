@@ -153,11 +153,16 @@ class Life(ABC):
     def _obeyed(self, command: Command) -> int | None:
         if command == "reload":
             return self._reload()
-        return {"stop": 0, "begin anew": BEGIN_ANEW, "crash": self.after_crash}[command]
+        if command == "stop":
+            return 0
+        if command == "crash" or self.fault:
+            _log.error("this life ends: %s", self.fault)
+            return self.after_fault
+        return BEGIN_ANEW
 
     @property
-    def after_crash(self) -> int:
-        """What follows the death of a thread: the exit code."""
+    def after_fault(self) -> int:
+        """What follows the death of a thread, or damage: the exit code."""
         return BEGIN_ANEW
 
     def _next_command(self) -> Command:

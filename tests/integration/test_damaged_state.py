@@ -96,3 +96,17 @@ def test_damaged_references_at_the_start(plant, normal_clips, tmp_path):
     assert "press/anomaly: ALL references are lost" in salvaged["reason"]
     assert list(plant.config.state_path.glob(f"{DATABASE_NAME}.damaged-*"))
     assert time.monotonic() - started_s < 60
+
+
+def test_damage_ends_a_run_that_has_an_end(plant, normal_clips, tmp_path):
+    """Its files began again, and all of their events came twice."""
+    play(plant, tmp_path, normal_clips, 30.0)
+    plant.settings["exit_when_done"] = True
+    with plant.daemon() as process, plant.subscriber() as subscriber:
+        receive_until(subscriber, lambda event: event.get("state") == "ready")
+        damage(plant.config.state_path, "journal_by_time")
+        assert process.wait(60) == 1
+    assert "this life ends: the state database is damaged" in (plant.directory / "log").read_text()
+    plant.settings["exit_when_done"] = False
+    with plant.daemon() as process, plant.client(process) as client:
+        assert "damaged, moved to" in client.call("status")["storage"]["salvaged"]

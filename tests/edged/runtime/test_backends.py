@@ -2,6 +2,7 @@
 
 import threading
 from collections import deque
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -194,15 +195,58 @@ def test_an_engine_that_cannot_be_used_leaves_the_cpu_and_says_why(gpu, plant, t
     assert (gpu[0].memory, gpu[0].open_contexts) == ({}, 0)
 
 
-def test_a_bad_engine_is_tried_once(gpu, plant, tmp_path):
+@pytest.fixture
+def clock(monkeypatch):
+    """Seconds that only a test lets pass; looks are the test's own too."""
+    now = SimpleNamespace(s=1000.0)
+    monkeypatch.setattr(backends, "time", SimpleNamespace(monotonic=lambda: now.s))
+    return now
+
+
+def tries(gpu, plant, clock, duration_s):
+    """When a look did something with the GPU, in seconds from now."""
+    found = []
+    for second in range(duration_s):
+        calls = len(gpu[0].calls)
+        plant.backends._look(BUNDLE)
+        plant.work()
+        found += [second] if len(gpu[0].calls) > calls else []
+        clock.s += 1.0
+    return found
+
+
+def test_a_bad_engine_is_tried_ever_more_seldom_and_told_of_once(gpu, plant, tmp_path, clock):
     build(tmp_path)
     gpu[1].faults.read_fails = True
-    plant.backends.start()
-    plant.wait_for_action()
-    looks = len(gpu[0].calls)
-    for _ in range(20):
+    assert tries(gpu, plant, clock, 500) == [0, 60, 180, 420]
+    assert len(tries(gpu, plant, clock, 24 * 3600)) == pytest.approx(24, abs=4)
+    assert len(plant.said) == 1
+
+
+def test_an_engine_that_finds_room_later_is_taken(gpu, plant, tmp_path, clock):
+    """A GPU that was full when the device started left it on the CPU until somebody restarted it."""
+    build(tmp_path)
+    gpu[1].faults.read_fails = True
+    tries(gpu, plant, clock, 30)
+    assert plant.status[0] == "CPUExecutionProvider"
+    gpu[1].faults.read_fails = False
+    tries(gpu, plant, clock, 40)
+    assert plant.status == (TENSORRT, "")
+
+
+def test_an_engine_that_fails_again_and_again_is_left_alone_for_longer(gpu, plant, segments, tmp_path, clock):
+    build(tmp_path)
+    switched = []
+    for second in range(500):
         plant.backends._look(BUNDLE)
-    assert len(gpu[0].calls) == looks
+        plant.work()
+        if plant.status[0] == TENSORRT:
+            switched.append(second)
+            gpu[1].faults.factor = float("nan")
+            plant.embedder.embed(segments)
+            gpu[1].faults.factor = 1.0
+        clock.s += 1.0
+    assert switched == [0, 60, 180, 420]
 
 
 def test_without_tensorrt_the_reason_is_said(plant, tmp_path, monkeypatch):
