@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import errno
+import fcntl
+import io
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
 
 from edged.errors import EdgedError
 
@@ -57,6 +62,33 @@ def write_whole(path: Path, content: bytes | memoryview, *, keep: Path | None = 
             beside.replace(path)
         finally:
             beside.unlink(missing_ok=True)
+
+
+def write_arrays(path: Path, arrays: Mapping[str, NDArray[np.generic]]) -> None:
+    """A NumPy archive (``.npz``), as by `write_whole`.
+
+    Raises:
+        StorageError: the disk is full or refuses.
+    """
+    content = io.BytesIO()
+    np.savez(content, **arrays)  # type: ignore[arg-type]
+    write_whole(path, content.getbuffer())
+
+
+@contextmanager
+def held(lock: Path) -> Iterator[None]:
+    """Hold a lock: whatever process asks for it, on any machine, waits until this one is done, or dead.
+
+    Raises:
+        StorageError: it cannot be made.
+    """
+    with storage(lock.parent):
+        lock.parent.mkdir(parents=True, exist_ok=True)
+        handle = lock.open("w")
+    with handle:
+        with suppress(OSError):  # a file system without locks
+            fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
 
 
 def reserve(path: Path, n_bytes: int) -> None:

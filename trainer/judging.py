@@ -13,7 +13,7 @@ from scipy.special import logsumexp
 from edged.errors import AudioError, ConfigError
 from edged.flow import Float32Array, Float64Array
 from edged.score.distances import unit
-from edged.score.references import SOURCE, References
+from edged.score.references import References
 from trainer.anomaly_recipe import UNTRAINED, AnomalyRecipe, Level, LossName
 from trainer.backends.leave_out import leave_out_distances
 from trainer.backends.registry import fit_backend
@@ -100,7 +100,7 @@ class Judge:
             section,
             scores=self._means(distances, tested, test),
             is_anomalous=np.array([self.clips[i].condition == "anomaly" for i in test]),
-            domains=tuple(_domain(self.clips[i]) for i in test),
+            domains=tuple(self.clips[i].reference_domain for i in test),
             paths=tuple(self.clips[i].path for i in test),
             normal_scores=normal_scores[np.isfinite(normal_scores)],
         )
@@ -113,7 +113,7 @@ class Judge:
             errors = np.asarray(vectors[:, 0], np.float64)
             return errors[tested], errors[rows] if self.with_normal_scores else np.empty(0)
         owners = self.embedded.clips[rows]
-        references = References(vectors[rows], tuple(_domain(self.clips[i]) for i in owners), owners)
+        references = References(vectors[rows], tuple(self.clips[i].reference_domain for i in owners), owners)
         parameters = self._parameters(name, train)
         left_out = leave_out_distances(name, references, **parameters) if self.with_normal_scores else np.empty(0)
         return fit_backend(name, references, **parameters).distance(vectors[tested]), left_out
@@ -151,10 +151,6 @@ class Judge:
 
 def _is_reference(clip: MachineClip) -> bool:
     return clip.split == "train" and clip.condition == "normal"
-
-
-def _domain(clip: MachineClip) -> str:
-    return SOURCE if clip.domain in {"source", "unknown"} else clip.domain
 
 
 def _lengths(centres: Float32Array) -> Float32Array:

@@ -25,10 +25,11 @@ from trainer.keyword_batches import CropDataset
 from trainer.keyword_distil import STAGE as DISTILLED
 from trainer.keyword_distil import train_distilled
 from trainer.keyword_recipe import DistilledRecipe, GeneralRecipe, KeywordTrainingOptions, as_trained
-from trainer.keyword_run import CorpusRun, noisy_material, speech_material
+from trainer.keyword_run import CorpusRun, noisy_material
 from trainer.keyword_site import train_site
 from trainer.losses.running_speech import RunningSpeechObjective
 from trainer.models.speech_trunk import SpeechTrunk
+from trainer.processes import counted_processes
 from trainer.run_directory import RunDirectory
 from trainer.warm_start import started_network
 
@@ -45,6 +46,8 @@ def train_keyword(options: KeywordTrainingOptions) -> Bundle:
         BundleError: the exported network differs from the trained one.
         StorageError: the run directory cannot be written.
     """
+    if counted_processes(1, 1) != (1, 1):
+        raise UsageError("keyword networks are trained by one process", fix="start it without torchrun")
     options.require_used_sources()
     RunDirectory.open(options.run_directory, options.config(), resume=options.resume)
     pl.seed_everything(options.seed, workers=True, verbose=False)
@@ -91,7 +94,7 @@ def export_general(options: KeywordTrainingOptions) -> Bundle:
         raise UsageError("only runs of a general recipe can be exported", fix="train a site's own words again")
     stages = [options.run_directory / name for name in (DISTILLED, *reversed(STAGES))]
     load_network(network, next((s for s in stages if (s / LAST_CHECKPOINT).is_file()), options.run_directory))
-    return CorpusRun(options, recipe, spec, network).bundle(speech_material(options.data))
+    return CorpusRun(options, recipe, spec, network).bundle(noisy_material(options, recipe))
 
 
 @dataclass(frozen=True)

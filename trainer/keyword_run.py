@@ -113,8 +113,6 @@ class CorpusRun:
         self, name: str, epochs: int, crops: Dataset[Any], objective: nn.Module, *, rate_factor: float = 1.0
     ) -> None:
         """Train on crops of the corpus."""
-        self.network.train()
-        objective.train()
         fit(
             self.network,
             objective,
@@ -145,11 +143,12 @@ class CorpusRun:
 
 def training_summary(options: KeywordTrainingOptions, material: Material) -> dict[str, Any]:
     """Facts for the manifest."""
+    noises = options.data is not None and bool(material.noises)  # else they are synthetic machines and voices
     return {
         "recipe": options.recipe.model_dump(mode="json"),
         "seed": options.seed,
         "synthesisers": list(material.engines),
         "recorded_words": {word: len(clips) for word, clips in sorted(material.clips.items())},
         "recorded_sources": ["speech/gsc (CC BY 4.0)", "speech/arabic (CC BY 4.0)"] if material.clips else [],
-        "noise_sources": ["noise/esc10 (CC BY 3.0)", "noise/gsc_background (CC BY 4.0)"] if material.noises else [],
+        "noise_sources": ["noise/esc10 (CC BY 3.0)", "noise/gsc_background (CC BY 4.0)"] if noises else [],
     }

@@ -18,7 +18,7 @@ from edged.errors import AudioError, UsageError
 from edged.features.activity import sound_span
 from edged.features.keyword import KeywordFrames, KeywordSpec
 from edged.flow import SAMPLE_RATE_HZ, Float32Array
-from trainer.data.keyword_segments import SegmentCutter, SegmentDataset, labelled_segments
+from trainer.data.keyword_segments import SegmentCutter, SegmentDataset, labelled_segments, some_background
 from trainer.data.keywords import WordClip, read_recordings, read_word_folders
 from trainer.keyword_batches import EveryEpoch, keyword_loader
 from trainer.keyword_bundle import SEEN_RIGHT_FRAMES, Decision, embed_signal, write_keyword_bundle
@@ -104,13 +104,16 @@ def training_set(
     Raises:
         AudioError: nothing is heard in a clip.
     """
-    cutter = SegmentCutter(spec.silence, (spec.context_left_frames, spec.context_right_frames))
+    context = (spec.context_left_frames, spec.context_right_frames)
+    cutter = SegmentCutter(spec.silence, context)
     words = {
         word: [_word_segments(clip, cutter, spec) for clip in clips if clip.word == word]
         for word in sorted({clip.word for clip in clips})
     }
     noise = [segment for samples in background for segment in cutter.cut(_frames(samples, spec))]
-    segments, n_positions = labelled_segments(words, noise, reversed_segments=recipe.reversed_segments)
+    segments, n_positions = labelled_segments(
+        words, some_background(noise, seed), context=context, reversed_segments=recipe.reversed_segments
+    )
     return SegmentDataset(segments, seed), len(segments[0].keyword), n_positions
 
 

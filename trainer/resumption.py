@@ -10,7 +10,9 @@ import numpy as np
 import torch
 from lightning.pytorch.callbacks import Callback
 
+from edged.errors import ConfigError
 from trainer.data.sampler import ResumableLoader
+from trainer.losses.running_scale import of_all_processes
 
 LOADER = "loader"
 
@@ -31,6 +33,31 @@ class LoaderPlace(Callback):
         del trainer, pl_module
         if LOADER in checkpoint:
             self._loader.load_state_dict(checkpoint[LOADER])
+
+
+class SameStart(Callback):
+    """Refuses a run whose processes would begin at different steps: their collectives would never meet.
+
+    Only the first process writes checkpoints, so a machine that does not see its run directory has none.
+
+    Args:
+        step: that this process goes on from; 0 is the beginning.
+    """
+
+    def __init__(self, step: int) -> None:
+        self._step = step
+
+    def setup(self, trainer: pl.Trainer, pl_module: Any, stage: str) -> None:
+        """Compare, as soon as the processes have met.
+
+        Raises:
+            ConfigError: in every process.
+        """
+        del pl_module, stage
+        steps = of_all_processes(torch.tensor([self._step], device=trainer.strategy.root_device)).tolist()
+        if len(set(steps)) > 1:
+            fix = "let every machine see the same run directory"
+            raise ConfigError(f"the processes would go on from different steps: {steps}", fix=fix)
 
 
 class StepSeeds(Callback):

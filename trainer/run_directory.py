@@ -83,6 +83,16 @@ class RunDirectory:
             raise UsageError(f"{self.path}: holds a run already", fix=fix)
 
 
+def recipe_of_run(path: Path) -> dict[str, Any] | None:
+    """The fields of the recipe that the run in a directory was begun with; None where it noted none.
+
+    Raises:
+        ConfigError: its configuration is damaged.
+    """
+    recipe = _read(path / CONFIG).get("recipe") if (path / CONFIG).is_file() else None
+    return dict(recipe) if isinstance(recipe, Mapping) else None
+
+
 def differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
     """Fields that differ, with both values.
 

@@ -24,7 +24,7 @@ from trainer.data.sampler import ResumableLoader, Workers, workers_for
 from trainer.interruption import RegularCheckpoints, StopRequest, TrainingStopped, stop_requests
 from trainer.metrics_file import METRICS, MetricsFile
 from trainer.processes import counted_processes, is_first_process, strategy_of, trains_on_gpu
-from trainer.resumption import LoaderPlace, StepSeeds
+from trainer.resumption import LoaderPlace, SameStart, StepSeeds
 from trainer.running_means import RunningMeans
 from trainer.throughput import FetchTimer, Throughput
 
@@ -160,13 +160,14 @@ def fit(
     Raises:
         TrainingStopped: on SIGINT or SIGTERM, after the step and a checkpoint.
         DivergedError: weights that are not finite at an epoch's end.
+        ConfigError: processes that would go on from different steps.
         StorageError: the run directory cannot be written.
         CheckpointError: `resume_from` cannot be read.
     """
     logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)  # its hints are not for our users
     pl.seed_everything(settings.seed, workers=True, verbose=False)
     network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # convolutions are faster so
-    module = EmbeddingTraining(network, objective, settings)
+    module = EmbeddingTraining(network, objective, settings).train()  # Lightning keeps what it finds
     average = WeightAverage(settings.ema_decay) if settings.ema_decay else None
     if resume_from is None and is_first_process():
         forget_checkpoints(settings.run_directory)
@@ -236,7 +237,7 @@ def _trainer(settings: TrainingSettings, callbacks: list[Callback], resume_from:
         gradient_clip_val=settings.gradient_clip_norm or None,
         plugins=[WholeCheckpoints()],
         logger=MetricsFile(settings.run_directory / METRICS, steps_done),
-        callbacks=[Throughput(fetches, tells=settings.tells_epochs), *callbacks],
+        callbacks=[SameStart(steps_done), Throughput(fetches, tells=settings.tells_epochs), *callbacks],
         profiler=fetches,
         enable_progress_bar=settings.progress,
         enable_model_summary=False,

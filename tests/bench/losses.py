@@ -2,9 +2,9 @@
 
     python tests/bench/losses.py [--seeds 3] [--run DIR] [--row NAME ...] [--write]
 
-One training set: a synthetic plant of 8 machines, two operating points each and two acoustic domains, beside the normal
+One training set: a synthetic plant of 24 machines, two operating points each and two acoustic domains, beside normal
 clips of a fan, drones in -10 dB noise, three motors, and 15 more fans, pumps, sliders and valves. Every system of
-`trainer/recipes/tables/table-losses.yaml` is trained on it once per seed; 8 sections of the plant and 3 real ones are
+`trainer/recipes/tables/table-losses.yaml` is trained on it once per seed; 24 sections of the plant and 3 real ones are
 judged apart. What the thesis found is said of every claim by the difference's 95 % interval over seeds: confirmed
 (above 0), contradicted (below 0), no gain (not above 2 points) or open. Every clip has the same RMS. `--write` puts
 tables into trainer/README.md.
@@ -38,7 +38,7 @@ from trainer.recipe_files import Table, load_table
 
 ROOT = Path(__file__).resolve().parents[2]
 MARKS = ("<!-- losses: begin -->", "<!-- losses: end -->")
-PLANT_SEED, N_MACHINES = 2468, 8
+PLANT_SEED, N_MACHINES = 2468, 24
 N_SOURCE, N_TARGET, N_TEST = 32, 8, 16
 CLIP_S = 4.0
 DRONE_SNR_DB = -10.0

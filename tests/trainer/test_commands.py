@@ -44,14 +44,17 @@ def test_a_stopped_run_can_be_exported(tmp_path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         sf.write(path, noise[k], 16_000)
     recipe = tmp_path / "tiny.yaml"
-    recipe.write_text("max_epochs: 1\nbatch_size: 2\nn_centres: 2\n")
+    recipe.write_text("max_epochs: 1\nbatch_size: 2\nn_centres: 2\nnetwork: log-mel\nsegment_s: 5.0\n")
     common = ["--recipe", str(recipe), "--run", str(tmp_path / "run")]
     words = ["anomaly", "--data", str(tmp_path / "data"), "--out", str(tmp_path / "trained"), *common]
     trained = RUNNER.invoke(app, words)
     assert trained.exit_code == 0, trained.output
-    assert RUNNER.invoke(app, ["export", "--out", str(tmp_path / "exported"), *common]).exit_code == 0
+    words = ["export", "--out", str(tmp_path / "exported"), "--run", str(tmp_path / "run"), "--recipe", "keyword"]
+    assert RUNNER.invoke(app, words).exit_code == 0  # the run has its own recipe, and another was believed
     bundles = [load_bundle(tmp_path / name).manifest for name in ("trained", "exported")]
     assert bundles[0].files["model.onnx"] == bundles[1].files["model.onnx"]
+    assert bundles[0].training["recipe"] == bundles[1].training["recipe"]
+    assert bundles[1].segment_samples == 5 * 16_000
 
 
 @pytest.mark.parametrize("command", ["anomaly", "keyword", "export"])
@@ -68,7 +71,8 @@ def test_a_directory_of_other_files_is_not_replaced_by_a_bundle(tmp_path: Path, 
 def test_places_of_bundles(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "file").write_text("")
     (tmp_path / "old").mkdir()
-    (tmp_path / "old" / "manifest.json").write_text("{}")
+    for name in ("manifest.json", "model-fp16.onnx", "model-int8.onnx"):
+        (tmp_path / "old" / name).write_text("{}")
     (tmp_path / "link").symlink_to(tmp_path / "old")
     for name in ("file", "link", "file/below"):
         with pytest.raises(UsageError, match=name.partition("/")[0]):

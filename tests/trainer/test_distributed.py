@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -9,6 +10,7 @@ from lightning.pytorch.callbacks import Callback
 from torch import distributed as dist
 from torch import multiprocessing as mp
 
+from edged.errors import ConfigError
 from tests.trainer import runs
 from trainer.checkpoints import LAST_CHECKPOINT, read_checkpoint
 from trainer.losses.adacos import adaptive_scale as adacos_scale
@@ -16,10 +18,11 @@ from trainer.losses.running_scale import of_all_processes
 from trainer.losses.subcluster_adacos import adaptive_scale as subcluster_scale
 from trainer.losses.tacos import adaptive_scale as tacos_scale
 from trainer.metrics_file import METRICS, read_metrics
+from trainer.resumption import SameStart
 
-N_SAMPLES, N_CLASSES, N_CENTRES = 9, 4, 3
+N_SAMPLES, N_CLASSES, N_CENTRES = 10, 4, 3
 PARTS = (slice(0, 4), slice(4, N_SAMPLES))
-"""Of unequal size, with an odd number of samples in all: the median is a sample's own angle."""
+"""Of unequal size."""
 
 
 def scales(part: slice) -> list[float]:
@@ -47,6 +50,24 @@ def test_every_process_has_the_scale_of_the_whole_batch(tmp_path: Path) -> None:
     assert first == second
     assert first["rows"] == [0.0, 1.0, 2.0, 1.0, 2.0]
     assert first["scales"] == pytest.approx(scales(slice(None)), rel=1e-6)
+
+
+def start_unlike(rank: int, directory: Path) -> None:
+    dist.init_process_group("gloo", init_method=f"file://{directory / 'meet'}", rank=rank, world_size=2)
+    place = SimpleNamespace(strategy=SimpleNamespace(root_device=torch.device("cpu")))
+    SameStart(7).setup(place, None, "fit")
+    try:
+        SameStart(7 * rank).setup(place, None, "fit")
+    except ConfigError as error:
+        (directory / str(rank)).write_text(error.message)
+    dist.destroy_process_group()
+
+
+def test_processes_that_would_begin_at_different_steps_are_refused(tmp_path: Path) -> None:
+    """One that did not see the run directory began anew beside one that went on; they waited for each other."""
+    mp.start_processes(start_unlike, (tmp_path,), nprocs=2, start_method="fork")
+    for rank in range(2):
+        assert "different steps: [0, 7]" in (tmp_path / str(rank)).read_text()
 
 
 class Report(Callback):

@@ -212,12 +212,16 @@ def test_an_embedder_of_one_site_from_the_shipped_network(site, tmp_path):
 
 @NEEDS_SPEECH
 def test_a_general_embedder_of_synthetic_speech(tmp_path):
-    train_keyword(options_of(tmp_path, TINY, seed=3))
+    recipe = TINY.model_copy(update={"machine_noises": 2})
+    train_keyword(options_of(tmp_path, recipe, seed=3))
     bundle = check_bundle(tmp_path / "bundle")
     assert bundle.manifest.training["synthesisers"][0] == "espeak-ng"
+    assert bundle.manifest.training["noise_sources"] == []  # synthetic machines are nobody's recordings
     again = export_general(replace(options_of(tmp_path, TINY), out=tmp_path / "exported"))
     assert again.manifest.files["model.onnx"] == bundle.manifest.files["model.onnx"]
     assert again.manifest.training == bundle.manifest.training  # the seed was that of the export, not of the run
+    scales = [np.load(made.directory / "calibration.npz")["background_scales"] for made in (bundle, again)]
+    np.testing.assert_allclose(*scales, rtol=2e-2)  # heard through the noises of the recipe, too
 
 
 @NEEDS_SPEECH
@@ -230,6 +234,13 @@ def test_the_moving_average_is_exported_where_the_recipe_asks_for_it(tmp_path):
     plain = train_keyword(replace(options_of(tmp_path, TINY), run_directory=tmp_path / "plain"))
     models = [bundle.manifest.files["model.onnx"] for bundle in (averaged, again, plain)]
     assert models[0] == models[1] != models[2]
+
+
+def test_one_process_trains_keywords(tmp_path, monkeypatch):
+    """Several paired the scales of different losses, until one waited for the others in vain."""
+    monkeypatch.setattr("trainer.keyword.counted_processes", lambda *_: (2, 1))
+    with pytest.raises(UsageError, match="by one process"):
+        train_keyword(options_of(tmp_path, TINY))
 
 
 def test_runs_that_began_without_an_average_go_on(tmp_path):

@@ -27,7 +27,7 @@ from trainer.checkpoints import (
 from trainer.files import StorageError
 from trainer.interruption import TrainingStopped, part_of_many
 from trainer.metrics_file import METRICS, read_metrics
-from trainer.training import DivergedError, EmbeddingTraining
+from trainer.training import DivergedError, EmbeddingTraining, fit, training_loader
 
 
 class DieAfter(Callback):
@@ -274,3 +274,19 @@ def test_one_training_of_many_is_not_said_to_resume(tmp_path: Path) -> None:
     """A stopped table of open-set systems named a `--resume` it does not have."""
     with pytest.raises(TrainingStopped, match="begins this training again"), part_of_many():
         raise TrainingStopped(tmp_path, 2)
+
+
+def test_a_network_that_was_only_listened_to_before_is_trained_with_its_normalisation(tmp_path: Path) -> None:
+    """One restored from a bundle was trained with frozen statistics and without dropout."""
+    network, seen = runs.network().eval(), []
+
+    class Looks(Callback):
+        def on_train_batch_start(self, _trainer, module, *_) -> None:
+            seen.append(all(part.training for part in module.network.modules()))
+
+    loader = training_loader(runs.corpus(), runs.BATCH, 3, accelerator="cpu")
+    fit(network, runs.Objective().eval(), loader, runs.settings(tmp_path, max_epochs=1), callbacks=(Looks(),))
+    assert len(seen) == runs.STEPS_PER_EPOCH
+    assert all(seen)
+    assert int(network[1].num_batches_tracked) == runs.STEPS_PER_EPOCH
+    assert not network.training

@@ -31,7 +31,7 @@ def _span_mask(
 ) -> Tensor:
     """One random span per row, up to ``max_width`` wide: bool (n_rows, length)."""
     width = torch.randint(0, max_width + 1, (n_rows, 1), generator=generator, device=device)
-    start = (torch.rand(n_rows, 1, generator=generator, device=device) * (length - width)).long()
+    start = (torch.rand(n_rows, 1, generator=generator, device=device) * (length - width + 1)).long()
     place = torch.arange(length, device=device).unsqueeze(0)
     return (place >= start) & (place < start + width)
 

@@ -33,13 +33,13 @@ def bundle_place(out: Path) -> Path:
     Raises:
         UsageError: something else is there, or nothing can be written there.
     """
-    from edged.embed.bundle import CALIBRATION_NAME, CARD_NAME, MANIFEST_NAME, MODEL_NAME
+    from edged.embed.bundle import CALIBRATION_NAME, CARD_NAME, MANIFEST_NAME, MODEL_NAME, TYPED_MODEL_NAMES
 
     place = Path(os.path.abspath(out))  # noqa: PTH100 - a link is not followed: it is what would be replaced
     if place.is_symlink() or (place.exists() and not place.is_dir()):
         raise UsageError(f"{out}: not a directory", fix="name another with --out")
     found = {path.name for path in place.iterdir()} if place.is_dir() else set()
-    others = sorted(found - {CALIBRATION_NAME, CARD_NAME, MANIFEST_NAME, MODEL_NAME})
+    others = sorted(found - {CALIBRATION_NAME, CARD_NAME, MANIFEST_NAME, MODEL_NAME, *TYPED_MODEL_NAMES.values()})
     if others:
         raise UsageError(f"{out}: holds files that are no bundle's ({others[0]})", fix="name another with --out")
     above = next(path for path in place.parents if path.exists())

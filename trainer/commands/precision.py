@@ -25,10 +25,12 @@ def precision(
         edged-train precision press-bundle --int8 recordings/normal
     """
     from trainer.data.clips import read_recording
+    from trainer.data.dcase import SUFFIXES
+    from trainer.data.file_tree import files_below
     from trainer.export import add_precision
 
     extended = add_precision(bundle, "fp16")
     if int8 is not None:
-        files = sorted(path for path in int8.rglob("*") if path.suffix.lower() in {".wav", ".flac", ".ogg"})
+        files = [path for path in files_below(int8) if path.suffix.lower() in SUFFIXES]
         extended = add_precision(bundle, "int8", (read_recording(path) for path in files))
     typer.echo(f"{extended.directory}: {extended.label}, {', '.join(sorted(extended.manifest.files))}", err=True)

@@ -25,7 +25,7 @@ from trainer.data.machine_clip import Level, MachineClip, label_at
 from trainer.data.machine_kinds import Fault, OperatingPoint
 from trainer.data.machine_synth import NORMAL, draw_plant, render_clip
 from trainer.data.sampler import EpochIndex
-from trainer.files import reserve, storage, write_whole
+from trainer.files import held, reserve, storage, write_whole
 from trainer.processes import is_first_on_machine
 
 FULL_SCALE = 32767.0
@@ -153,7 +153,8 @@ def shared_corpus(path: Path, key: str, write: Callable[[], Corpus]) -> Corpus:
     """
     stored = open_corpus(path, key)
     if stored is None and is_first_on_machine():
-        return write()
+        with held(path.with_name(f".{path.stem}.lock")):  # of another training into the same directory
+            return open_corpus(path, key) or write()
     while stored is None:
         time.sleep(WAIT_S)
         stored = open_corpus(path, key)

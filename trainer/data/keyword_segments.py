@@ -26,11 +26,13 @@ STEP_FRAMES = 3
 next at inference; key publication 2 says step."""
 
 MAX_POSITIONS = 32
+BACKGROUND_SEGMENTS = 2000
+"""At most so many are learned of what holds no words: every other class is repeated until it has as many."""
 
 
 @dataclass(frozen=True)
 class LabelledSegment:
-    """One segment with its context: frames (context + 16 + context, n_mels), probabilities of keyword and position."""
+    """One segment with its context: frames (before + 16 + after, n_mels), probabilities of keyword and position."""
 
     frames: Float32Array
     keyword: Tensor
@@ -43,7 +45,8 @@ class SegmentCutter:
 
     Attributes:
         silence: value of a frame beyond the ends of a clip.
-        context: more frames (before, after).
+        context: more frames (before, after) that a network sees; the larger of both is cut on either side, since what
+            is played backwards has them the other way round.
         step_frames: from one segment to the next.
     """
 
@@ -57,8 +60,9 @@ class SegmentCutter:
         A stretch shorter than a segment gives one, filled with silence (or with what follows it in the clip).
         """
         end = len(frames) if last is None else last
-        width = SEGMENT_FRAMES + sum(self.context)
-        padded = np.pad(frames, ((self.context[0], width), (0, 0)), constant_values=self.silence)
+        reach = max(self.context)
+        width = SEGMENT_FRAMES + 2 * reach
+        padded = np.pad(frames, ((reach, width), (0, 0)), constant_values=self.silence)
         final = max(first, end - SEGMENT_FRAMES)
         starts = range(first, final + self.step_frames, self.step_frames)
         return [padded[min(at, final) : min(at, final) + width] for at in starts]
@@ -68,6 +72,7 @@ def labelled_segments(
     words: Mapping[str, Sequence[Sequence[Float32Array]]],
     background: Sequence[Float32Array],
     *,
+    context: tuple[int, int] = (0, 0),
     reversed_segments: bool,
 ) -> tuple[list[LabelledSegment], int]:
     """All segments with their labels, and the number of positions.
@@ -78,27 +83,39 @@ def labelled_segments(
     Args:
         words: word -> clips -> segments of the clip in their order.
         background: segments without speech.
-        reversed_segments: add a copy played backwards of every segment, those of words as classes of their own.
+        context: as they were cut.
+        reversed_segments: add every segment played backwards, those of words as classes of their own.
     """
+
+    def seen(frames: Float32Array) -> Float32Array:
+        return frames[max(context) - context[0] : len(frames) - max(context) + context[1]]
+
     n_positions = min(MAX_POSITIONS, max(len(pieces) for clips in words.values() for pieces in clips))
     n_words = len(words)
     unit = torch.eye(1 + n_words * (2 if reversed_segments else 1))
     uniform = torch.full((n_positions,), 1.0 / n_positions)
     segments = [
-        LabelledSegment(frames, unit[1 + word], relative_position(i, len(pieces), n_positions))
+        LabelledSegment(seen(frames), unit[1 + word], relative_position(i, len(pieces), n_positions))
         for word, clips in enumerate(words.values())
         for pieces in clips
         for i, frames in enumerate(pieces)
     ]
-    turned = (
-        [LabelledSegment(s.frames[::-1].copy(), unit[int(s.keyword.argmax()) + n_words], uniform) for s in segments]
-        if reversed_segments
-        else []
-    )
-    segments += [LabelledSegment(frames, unit[0], uniform) for frames in background]
+    segments += [LabelledSegment(seen(frames), unit[0], uniform) for frames in background]
     if reversed_segments:
-        segments += [LabelledSegment(frames[::-1].copy(), unit[0], uniform) for frames in background]
-    return segments + turned, n_positions
+        segments += [LabelledSegment(seen(frames[::-1]), unit[0], uniform) for frames in background]
+        segments += [
+            LabelledSegment(seen(frames[::-1]), unit[1 + n_words + word], uniform)
+            for word, clips in enumerate(words.values())
+            for pieces in clips
+            for frames in pieces
+        ]
+    return segments, n_positions
+
+
+def some_background(segments: Sequence[Float32Array], seed: int) -> list[Float32Array]:
+    """`BACKGROUND_SEGMENTS` of them, drawn."""
+    chosen = np.random.default_rng(seed).permutation(len(segments))[:BACKGROUND_SEGMENTS]
+    return [segments[i] for i in chosen]
 
 
 class SegmentDataset(Dataset[dict[str, Tensor]]):
@@ -119,7 +136,7 @@ class SegmentDataset(Dataset[dict[str, Tensor]]):
     def __getitem__(self, index: int) -> dict[str, Tensor]:
         segment = self._segments[self._order[index]]
         return {
-            "frames": torch.from_numpy(segment.frames),
+            "frames": torch.from_numpy(np.ascontiguousarray(segment.frames)),
             "keyword": segment.keyword,
             "position": segment.position,
         }

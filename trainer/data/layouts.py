@@ -104,7 +104,8 @@ def _mimii(path: Path, folders: tuple[str, ...]) -> MachineClip | None:
     noises = [found["snr"] for name in folders if (found := _MIMII_NOISE.fullmatch(name))]
     split: Split = "train" if folders[-1] == "normal" else "test"
     condition: Condition = "normal" if folders[-1] == "normal" else "anomaly"
-    return MachineClip(path, machine, match["section"], "source", split, condition, "".join(noises[-1:]))
+    section = "_".join([match["section"], *noises[-1:]])  # one machine's sound, mixed with more or less noise
+    return MachineClip(path, machine, section, "source", split, condition)
 
 
 def _toyadmos(path: Path, folders: tuple[str, ...]) -> MachineClip | None:
@@ -116,9 +117,9 @@ def _toyadmos(path: Path, folders: tuple[str, ...]) -> MachineClip | None:
         return None
     normal = match["condition"] == "normal"
     split: Split = "train" if normal else "test"
-    attributes = f"{match['kind']}_{match['channel']}"
-    section = match["case"].zfill(2)
-    return MachineClip(path, match["machine"], section, "source", split, "normal" if normal else "anomaly", attributes)
+    section = f"{match['case'].zfill(2)}_{match['channel']}"  # of one recording, by several microphones
+    condition: Condition = "normal" if normal else "anomaly"
+    return MachineClip(path, match["machine"], section, "source", split, condition, match["kind"])
 
 
 def _machine(folders: tuple[str, ...]) -> str:

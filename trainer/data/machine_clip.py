@@ -21,7 +21,8 @@ class MachineClip:
     Attributes:
         path: the file.
         machine: machine type, e.g. ``fan``.
-        section: two digits.
+        section: two digits; with the signal-to-noise ratio (MIMII) or channel (ToyADMOS) where one sound is there
+            several times, so that no copy of a clip is a reference when it is judged.
         domain: ``unknown`` in evaluation sets.
         split: ``train`` or ``test``; data sets without a split count as ``train`` when normal. ``supplemental`` is what
             DCASE 2025 gives beside them: machines without noise (``normal``) or noise alone (``unknown``).
@@ -41,6 +42,11 @@ class MachineClip:
     def label(self) -> str:
         """Class for training: machine type x section x attributes (thesis 5.3.1)."""
         return label_at(self, "attributes")
+
+    @property
+    def reference_domain(self) -> str:
+        """The domain it is enrolled and judged in: one that is unknown counts as source."""
+        return "source" if self.domain == "unknown" else self.domain
 
     @property
     def for_training(self) -> bool:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from edged.errors import AudioError
 from edged.features.keyword import KeywordFrames, KeywordSpec
 from edged.flow import Float32Array
 from trainer.data.keywords import WordClip, read_audio, read_indexed_clips, read_speech_commands
@@ -24,12 +25,14 @@ from trainer.data.speech_scene import (
 )
 from trainer.data.speech_synth import Utterance, available_engines
 from trainer.data.words import random_sentence
-from trainer.files import storage
+from trainer.files import write_arrays
 
 HELD_OUT_WORDS = frozenset({"en-house", "en-eight"})
 """Recorded words that the benchmarks enrol: never trained on."""
 HELD_OUT_NOISES = frozenset({"rooster__1-40730-A", "rooster__2-96460-A"})
 """Recordings whose licence does not allow shipping what was made from them."""
+DRAWS = 10
+"""So often words are drawn anew where nothing is heard in any."""
 
 
 @dataclass(frozen=True)
@@ -115,6 +118,7 @@ def write_shard(path: Path, rng: np.random.Generator, material: Material, spec: 
 
     Raises:
         StorageError: the disk is full or refuses.
+        AudioError: recorded words that are silent.
     """
     frames, labels, starts = [], [], [0]
     for _ in range(n_scenes):
@@ -125,15 +129,15 @@ def write_shard(path: Path, rng: np.random.Generator, material: Material, spec: 
         labels.append(asdict(frame_labels(scene, len(scene_frames), spec.hop_samples)))
         starts.append(starts[-1] + len(scene_frames))
     joined = {name: np.concatenate([label[name] for label in labels]) for name in labels[0]}
-    temporary = path.with_suffix(".part.npz")
-    arrays = {"frames": np.concatenate(frames), "starts": np.array(starts), **joined}
-    with storage(path.parent):
-        np.savez(temporary, **arrays)  # type: ignore[arg-type]
-        temporary.replace(path)
+    write_arrays(path, {"frames": np.concatenate(frames), "starts": np.array(starts), **joined})
     return starts[-1]
 
 
 def _random_words(rng: np.random.Generator, material: Material, n_words: int) -> Scene:
     words = sorted(material.clips)
-    chosen = [material.clips[str(rng.choice(words))] for _ in range(n_words)]
-    return joined_words(rng, [clips[int(rng.integers(len(clips)))] for clips in chosen], material.classes)
+    for _ in range(DRAWS):
+        chosen = [material.clips[str(rng.choice(words))] for _ in range(n_words)]
+        scene = joined_words(rng, [clips[int(rng.integers(len(clips)))] for clips in chosen], material.classes)
+        if len(scene.samples):
+            return scene
+    raise AudioError(f"nothing is heard in {DRAWS * n_words} of the recorded words", fix="replace the silent clips")

@@ -21,7 +21,7 @@ from trainer.data.sampler import EpochIndex
 from trainer.data.speech_corpus import Material, clean_scene
 from trainer.data.speech_crops import Shard
 from trainer.data.speech_scene import Scene, degraded_and_clean
-from trainer.files import storage
+from trainer.files import write_arrays
 
 FRAMES, ROWS = "frames", "rows"
 Teacher = Callable[[Float32Array], Float32Array]
@@ -54,10 +54,7 @@ def write_pair_shard(
         heard.append(frames_of(degraded.samples, spec))
         clean.append(frames_of(before.samples if _is_speech(scene) else np.zeros_like(before.samples), teacher_spec))
     rows = teacher(np.concatenate(clean))
-    temporary = path.with_suffix(".part.npz")
-    with storage(path.parent):
-        np.savez(temporary, frames=np.concatenate(heard).astype(np.float16), rows=rows.astype(np.float16))
-        temporary.replace(path)
+    write_arrays(path, {"frames": np.concatenate(heard).astype(np.float16), "rows": rows.astype(np.float16)})
 
 
 def _is_speech(scene: Scene) -> bool:

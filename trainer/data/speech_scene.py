@@ -68,7 +68,7 @@ def synthetic_scene(utterance: Utterance) -> Scene:
 
 
 def joined_words(rng: np.random.Generator, clips: Sequence[WordClip], classes: Mapping[str, int]) -> Scene:
-    """Recorded words at similar levels, most of them without a pause in between."""
+    """Recorded words at similar levels, most of them without a pause in between; empty if nothing is heard in any."""
     pieces: list[Float32Array] = []
     phones: list[Span] = []
     words: list[Span] = []
@@ -86,7 +86,7 @@ def joined_words(rng: np.random.Generator, clips: Sequence[WordClip], classes: M
         words.append((classes[clip.word], start_s, end_s))
         pieces += [np.zeros(gap, dtype=np.float32), said.samples]
         at_s = end_s
-    return Scene(np.concatenate(pieces), phones, words)
+    return Scene(np.concatenate(pieces) if pieces else np.zeros(0, np.float32), phones, words)
 
 
 def _one_word(rng: np.random.Generator, clip: WordClip) -> Scene | None:

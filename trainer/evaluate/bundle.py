@@ -25,7 +25,7 @@ from edged.embed.bundle import Bundle, RepresentationSpec
 from edged.errors import AudioError, BundleError, UsageError
 from edged.flow import Float32Array, Float64Array
 from edged.score.anomaly import AnomalyScorer, fit_anomaly
-from edged.score.references import SOURCE, References
+from edged.score.references import References
 from trainer.data.clips import read_recording, rms
 from trainer.data.machine_clip import Condition, MachineClip
 from trainer.evaluate.anomaly import Vectors, clip_scores, product_vectors
@@ -57,7 +57,7 @@ class HeardClip:
     @property
     def domain(self) -> str:
         """Its acoustic domain; what is not told counts as the source."""
-        return SOURCE if self.clip.domain == "unknown" else self.clip.domain
+        return self.clip.reference_domain
 
 
 @dataclass(frozen=True)
@@ -99,7 +99,7 @@ class SectionScores:
         known = [index for index, clip in enumerate(self.clips) if clip.condition != "unknown"]
         clips = [self.clips[index] for index in known]
         is_anomalous = np.array([clip.condition == "anomaly" for clip in clips], bool)
-        domains = tuple(SOURCE if clip.domain == "unknown" else clip.domain for clip in clips)
+        domains = tuple(clip.reference_domain for clip in clips)
         paths = tuple(clip.path for clip in clips)
         scores = self.scores[known]
         return JudgedSection(self.machine, self.section, scores, is_anomalous, domains, paths, self.normal_scores)

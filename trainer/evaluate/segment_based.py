@@ -40,8 +40,14 @@ def _active(name: str, events: Sequence[Event], segment_s: float) -> set[Cell]:
     return {
         (name, segment, event.label)
         for event in events
-        for segment in range(math.floor(event.onset_s / segment_s), math.ceil(event.offset_s / segment_s))
+        for segment in _touched(event.onset_s / segment_s, event.offset_s / segment_s)
     }
+
+
+def _touched(onset: float, offset: float) -> range:
+    """Segments of an event, times in segments; by a rounding error none is touched that another begins or ends at."""
+    first = math.floor(round(onset, 9))
+    return range(first, max(first + 1, math.ceil(round(offset, 9))))
 
 
 def _substitutions(alarms: set[Cell], misses: set[Cell]) -> int:

@@ -84,7 +84,7 @@ def train_on_machines(
 def judge_sections(
     machines: MachineVectors, backend: str = "cosine", params: Mapping[str, Any] = COSINE
 ) -> list[JudgedSection]:
-    """Every section that has normal training clips and judged test clips.
+    """Every section that has normal training clips, and test clips of both conditions.
 
     Args:
         machines: vectors without time (n, dim): an encoder's own, or a classifier's.
@@ -108,9 +108,9 @@ def _judge_section(
     own = machines.where((clip.machine, clip.section) == section for clip in machines.clips)
     enrolled = own.where(is_enrolled(clip) for clip in own.clips)
     test = own.where(clip.split == "test" and clip.condition != "unknown" for clip in own.clips)
-    if not enrolled.clips or not test.clips:
+    if not enrolled.clips or len({clip.condition for clip in test.clips}) < 2:
         return None
-    domains = tuple(clip.domain for clip in enrolled.clips)
+    domains = tuple(clip.reference_domain for clip in enrolled.clips)
     references = References(enrolled.vectors, domains, np.arange(len(enrolled.clips)))
     scorer = fit_anomaly([spec], {NAME: references})
     normal = scorer.normal_scores
@@ -119,7 +119,7 @@ def _judge_section(
         section=section[1],
         scores=scorer.scores({NAME: test.vectors}),
         is_anomalous=np.array([clip.condition == "anomaly" for clip in test.clips]),
-        domains=tuple(clip.domain for clip in test.clips),
+        domains=tuple(clip.reference_domain for clip in test.clips),
         paths=tuple(clip.path for clip in test.clips),
         normal_scores=normal[np.isfinite(normal)],
     )

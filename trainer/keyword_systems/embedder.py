@@ -6,13 +6,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 import torch
 from torch import nn
 from torch.utils.data import DataLoader, RandomSampler
 
 from edged.flow import Float32Array
-from trainer.data.keyword_segments import SegmentCutter, SegmentDataset, labelled_segments
+from trainer.data.keyword_segments import SegmentCutter, SegmentDataset, labelled_segments, some_background
 from trainer.interruption import part_of_many
 from trainer.keyword_systems.recipe import SystemRecipe
 from trainer.losses.adacos import AdaCos
@@ -24,7 +23,6 @@ from trainer.training import TrainingSettings, fit
 
 DIM = 128
 GRADIENT_CLIP_NORM = 5.0
-BACKGROUND_SEGMENTS = 2000
 
 
 @dataclass(frozen=True)
@@ -93,8 +91,7 @@ def training_set(recipe: SystemRecipe, shots: Shots, seed: int) -> tuple[Segment
     cutter = SegmentCutter(shots.silence)
     words = {word: [cutter.cut(frames) for frames in clips] for word, clips in shots.words.items()}
     background = [segment for frames in shots.background for segment in cutter.cut(frames)]
-    chosen = np.random.default_rng(seed).permutation(len(background))[:BACKGROUND_SEGMENTS]
     segments, n_positions = labelled_segments(
-        words, [background[i] for i in chosen], reversed_segments=recipe.reversed_segments
+        words, some_background(background, seed), reversed_segments=recipe.reversed_segments
     )
     return SegmentDataset(segments, seed), len(segments[0].keyword), n_positions

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 import torch.nn.functional as F
@@ -83,7 +83,7 @@ def adaptive_scale(similarity: Tensor, keyword_label: Tensor, previous: Tensor) 
         target = (keyword_label * nearest).sum(dim=1).clamp(-1.0, 1.0)
         log_sums, angles = of_all_processes(torch.stack([log_sums, torch.acos(target)], dim=1)).unbind(dim=1)
         log_average = torch.logsumexp(log_sums, dim=0) - math.log(len(log_sums))
-        angle = angles.median().clamp(max=math.pi / 4)
+        angle = torch.quantile(angles, 0.5).clamp(max=math.pi / 4)
         return log_average.clamp(min=SMALLEST_LOG_B) / torch.cos(angle)
 
 
@@ -104,6 +104,7 @@ class TACos(nn.Module):
     """
 
     scale: Tensor
+    has_started: Tensor
 
     def __init__(
         self,
@@ -123,12 +124,24 @@ class TACos(nn.Module):
         self.position_weight = position_weight
         first = math.sqrt(2.0) * math.log(max(2, n_keywords * n_positions - 1))
         self.register_buffer("scale", torch.tensor(first))
+        self.register_buffer("has_started", torch.tensor(False))
 
     @in_float32
     def forward(self, embeddings: Tensor, keyword_label: Tensor, position_label: Tensor) -> Tensor:
         """Scalar loss of (n_segments, n_frames, dim) embeddings; labels as in :func:`tacos_losses`."""
         similarity = tacos_similarity(embeddings, self.centres)
         if self.training:
-            self.scale.copy_(self._next_scale(similarity, keyword_label, self.scale))
+            self._update(similarity, keyword_label)
         keyword_loss, position_loss = tacos_losses(similarity, keyword_label, position_label, self.scale)
         return keyword_loss + self.position_weight * position_loss
+
+    @torch.no_grad()
+    def _update(self, similarity: Tensor, keyword_label: Tensor) -> None:
+        """Step 0 keeps the initial scale."""
+        next_scale = self._next_scale(similarity, keyword_label, self.scale)
+        self.scale.copy_(torch.where(self.has_started, next_scale, self.scale))  # a branch would wait for the GPU
+        self.has_started.fill_(True)
+
+    def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *arguments: Any) -> None:
+        state_dict.setdefault(f"{prefix}has_started", torch.tensor(True))  # checkpoints of before it was kept
+        super()._load_from_state_dict(state_dict, prefix, *arguments)

@@ -16,6 +16,7 @@ from edged.flow import Float32Array
 from trainer.data.clips import read_clip
 from trainer.data.corpus import FULL_SCALE
 from trainer.data.dcase import SUFFIXES
+from trainer.data.file_tree import files_below
 
 _ESC = re.compile(r"(\d-\d+)-[A-Z]")
 """`<fold>-<recording>-<take>`: takes of one recording sound alike."""
@@ -43,7 +44,7 @@ def read_class_tree(root: Path) -> list[SoundClip]:
     """
     if not root.is_dir():
         raise AudioError(f"{root}: no such directory", fix="name the folder that holds one folder per class")
-    paths = sorted(path for path in root.rglob("*") if path.suffix.lower() in SUFFIXES)
+    paths = [path for path in files_below(root) if path.suffix.lower() in SUFFIXES]
     clips = [_clip_of(path, root) for path in paths]
     if len({clip.name for clip in clips}) < 2:
         raise AudioError(f"{root}: {len(clips)} recordings of fewer than two classes", fix="give one folder per class")

@@ -31,3 +31,12 @@ def test_masks_are_whole_rows_and_columns_of_bounded_width():
     assert torch.equal(masked == 0, bands[:, None, :] | stretches[:, :, None])
     assert bands.sum(dim=1).max() == 4
     assert stretches.sum(dim=1).max() == 3
+
+
+def test_masks_reach_both_ends_alike():
+    """The last band and the last frame were never hidden."""
+    masked = mask_spectrogram(torch.ones(4000, 30, 16), 0.0, n_masks=1, max_bands=4, max_frames=3, generator=seeded())
+    for hidden in ((masked == 0).all(dim=1), (masked == 0).all(dim=2)):
+        shares = hidden.float().mean(dim=0)
+        assert shares[-1] == pytest.approx(float(shares[0]), rel=0.3)
+        assert shares[-1] > 0.02

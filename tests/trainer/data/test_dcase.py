@@ -151,9 +151,9 @@ def test_tables_of_two_years_do_not_mix(tmp_path: Path) -> None:
     assert [clip.attributes for clip in read_machine_tree(root)] == ["year_2022", "year_2023"]
 
 
-def test_mimii_noise_levels_are_attributes(tmp_path: Path) -> None:
+def test_mimii_noise_levels_are_sections(tmp_path: Path) -> None:
     root = tree(tmp_path, "-6_dB_fan/fan/id_00/normal/00000000.wav", "6_dB_fan/fan/id_00/normal/00000000.wav")
-    assert [clip.label for clip in read_machine_tree(root)] == ["fan/00/-6_dB", "fan/00/6_dB"]
+    assert [clip.label for clip in read_machine_tree(root)] == ["fan/00_-6_dB", "fan/00_6_dB"]
 
 
 def test_toyadmos(tmp_path: Path) -> None:
@@ -164,8 +164,8 @@ def test_toyadmos(tmp_path: Path) -> None:
         "ToyCar/EnvironmentalNoise_CNT/N1_ToyCar_caseAll_ch1_0001.wav",
     )
     noise, anomalous, normal = read_machine_tree(root)
-    assert facts(anomalous) == ("ToyCar", "01", "source", "test", "anomaly", "IND_ch1")
-    assert facts(normal) == ("ToyCar", "01", "source", "train", "normal", "CNT_ch2")
+    assert facts(anomalous) == ("ToyCar", "01_ch1", "source", "test", "anomaly", "IND")
+    assert facts(normal) == ("ToyCar", "01_ch2", "source", "train", "normal", "CNT")
     assert facts(noise) == ("ToyCar", "00", "source", "supplemental", "unknown", "")
 
 

@@ -4,7 +4,14 @@ import numpy as np
 import pytest
 import torch
 
-from trainer.data.keyword_segments import SEGMENT_FRAMES, SegmentCutter, SegmentDataset, labelled_segments
+from trainer.data.keyword_segments import (
+    BACKGROUND_SEGMENTS,
+    SEGMENT_FRAMES,
+    SegmentCutter,
+    SegmentDataset,
+    labelled_segments,
+    some_background,
+)
 
 SILENCE = -9.0
 
@@ -34,6 +41,26 @@ def test_context_comes_from_the_clip_and_is_silence_beyond_it() -> None:
     cut = SegmentCutter(SILENCE, context=(4, 4)).cut(ramp(60), 2, 18)
     assert len(cut) == 1
     assert cut[0][:, 0].tolist() == [SILENCE, SILENCE, *range(22)]
+
+
+@pytest.mark.parametrize("context", [(0, 0), (4, 4), (22, 10), (3, 8)])
+def test_what_is_played_backwards_shows_the_same_sixteen_frames(context: tuple[int, int]) -> None:
+    """Where more was seen before than after, the network was shown what came before the word."""
+    cut = SegmentCutter(SILENCE, context).cut(ramp(200), 60, 90)
+    segments, _ = labelled_segments({"a": [cut]}, [], context=context, reversed_segments=True)
+    assert len(segments) == 2 * len(cut)
+    for forward, backward in zip(segments[: len(cut)], segments[len(cut) :], strict=True):
+        assert len(forward.frames) == len(backward.frames) == sum(context) + SEGMENT_FRAMES
+        middle = slice(context[0], context[0] + SEGMENT_FRAMES)
+        assert backward.frames[middle, 0].tolist() == forward.frames[middle, 0].tolist()[::-1]
+        assert (np.diff(forward.frames[:, 0]) == 1).all()
+        assert (np.diff(backward.frames[:, 0]) == -1).all()
+
+
+def test_a_day_of_background_makes_no_epoch_of_a_day() -> None:
+    many = some_background([ramp(16)] * 5000, 1)
+    assert len(many) == BACKGROUND_SEGMENTS
+    assert len(some_background(many[:7], 1)) == 7
 
 
 def test_labels_of_words_noise_and_what_is_played_backwards() -> None:

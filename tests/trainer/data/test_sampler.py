@@ -1,6 +1,8 @@
 """The order of samples: from seed and epoch alone, shared out between processes, and resumable anywhere."""
 
 import pickle
+import subprocess
+import sys
 from itertools import chain
 from pathlib import Path
 
@@ -166,6 +168,35 @@ def test_one_process_of_a_machine_writes_and_the_others_wait(tmp_path: Path, mon
     monkeypatch.setattr("time.sleep", written_meanwhile)
     assert len(shared_corpus(path, "k", lambda: pytest.fail("both write")).classes) == 7
     assert len(slept) == 1
+
+
+SECOND = """
+import sys, time
+from pathlib import Path
+import numpy as np
+from trainer.data.corpus import shared_corpus, write_corpus
+
+path, started = Path(sys.argv[1]), Path(sys.argv[2])
+
+def segments():
+    for k in range(40):
+        (started / f"{sys.argv[3]}").touch()
+        time.sleep(0.02)
+        yield "ab"[k % 2], np.full(100, 0.5, np.float32)
+
+corpus = shared_corpus(path, "k", lambda: write_corpus(path, segments(), 40, 100, key="k"))
+assert (np.asarray(corpus.signals) > 0).all(), "silence"
+"""
+
+
+def test_two_trainings_into_one_directory_do_not_empty_each_others_corpus(tmp_path: Path) -> None:
+    """The second one truncated what the first had mapped, which then declared zeros whole."""
+    (tmp_path / "started").mkdir()
+    arguments = [str(tmp_path / "c.npy"), str(tmp_path / "started")]
+    both = [subprocess.Popen([sys.executable, "-c", SECOND, *arguments, name]) for name in ("one", "two")]
+    assert [process.wait(timeout=60) for process in both] == [0, 0]
+    assert len(list((tmp_path / "started").iterdir())) == 1  # the other one waited
+    assert (open_corpus(tmp_path / "c.npy", "k").signals > 0).all()
 
 
 def test_no_room_for_the_corpus_is_told_before_it_is_filled(tmp_path: Path) -> None:

@@ -127,11 +127,23 @@ def test_shards(tmp_path):
     n_frames = write_shard(tmp_path / "0.npz", np.random.default_rng(0), material, KeywordSpec(), 4)
     shards = load_shards([tmp_path / "0.npz"])
     assert len(shards[0]["frames"]) == n_frames
-    with pytest.raises(StorageError, match="gone: cannot be written"):
-        write_shard(tmp_path / "gone" / "0.npz", np.random.default_rng(0), material, KeywordSpec(), 1)
+    (tmp_path / "taken").write_text("")
+    with pytest.raises(StorageError, match="taken: cannot be written"):
+        write_shard(tmp_path / "taken" / "0.npz", np.random.default_rng(0), material, KeywordSpec(), 1)
     classes = diphone_classes(shards, 5)
     assert classes.max() <= 4
     assert classes[4, 6] >= 0
+
+
+def test_silent_recordings_of_words_are_drawn_anew_or_named(tmp_path):
+    """NumPy's "need at least one array to concatenate" was all it said."""
+    silent = {word: [WordClip(word, "s", np.zeros(8000, np.float32), ())] for word in "abcd"}
+    material = Material([np.ones(100, np.float32)], silent, {}, recorded_share=1.0)
+    with pytest.raises(AudioError, match="nothing is heard in"):
+        write_shard(tmp_path / "0.npz", np.random.default_rng(0), material, KeywordSpec(), 4)
+    heard = silent | {"e": [WordClip("e", "s", tone(0.4), ())]}
+    mixed = Material([np.ones(100, np.float32)], heard, {}, recorded_share=1.0)
+    assert write_shard(tmp_path / "1.npz", np.random.default_rng(0), mixed, KeywordSpec(), 4) > 0
 
 
 def test_words_are_those_nobody_enrols():

@@ -130,6 +130,15 @@ def test_intersections_equal_counting(seed, tolerance, coverage):
         assert figures.classes[label] == Counts(n_hits, n_alarms, n_misses)
 
 
+@pytest.mark.parametrize("segment_s", [0.1, 0.2, 0.3, 0.02])
+def test_an_event_that_fits_a_segment_is_in_that_one_alone(segment_s: float) -> None:
+    """0.6 / 0.2 is a little less than 3: an event there counted for two."""
+    for k in range(200):
+        event = Event("word", k * segment_s, (k + 1) * segment_s)
+        (counts,) = segment_based({"a": [event]}, {"a": [event]}, segment_s).classes.values()
+        assert counts.n_true_positive == 1
+
+
 def test_intersections_forgive_a_split_event_and_collars_do_not():
     whole = {"x": [Event("alarm", 0.0, 4.0)]}
     halves = {"x": [Event("alarm", 0.0, 1.9), Event("alarm", 2.1, 4.0)]}

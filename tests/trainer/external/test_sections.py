@@ -1,5 +1,6 @@
 """Machines through an encoder, the shallow classifier and a back end."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -53,6 +54,18 @@ def test_an_encoders_own_vectors_can_be_judged(tree: list[MachineClip]) -> None:
     encoded = encode_machines(BandEnergies(), tree, keep_time=False)
     sections = judge_sections(encoded, "shrinkage", {})
     assert all(section.normal.max() < section.anomalous.min() for section in sections)
+
+
+def test_a_domain_that_is_not_told_is_the_source(tree: list[MachineClip]) -> None:
+    """References of a manifest without domains were all taken for the target: none was clustered."""
+    untold = [replace(clip, domain="unknown") for clip in tree]
+    told, found = (
+        judge_sections(encode_machines(BandEnergies(), clips, keep_time=False), params={"n_clusters": 2, "seed": 0})
+        for clips in (tree, untold)
+    )
+    for one, other in zip(told, found, strict=True):
+        np.testing.assert_array_equal(one.scores, other.scores)
+        assert one.domains == other.domains
 
 
 def test_nothing_to_train_on(tree: list[MachineClip], tmp_path: Path) -> None:

@@ -29,7 +29,7 @@ def collection(n_per_class: int = 40, names: tuple[str, ...] = NAMES) -> list[So
 
 def test_a_folder_per_class(tmp_path: Path) -> None:
     """Files of the same name in different folders below a class are different recordings."""
-    touch(tmp_path, "bell/1.wav", "bell/more/1.flac", "horn/1.wav")
+    touch(tmp_path, "bell/1.wav", "bell/more/1.flac", "horn/1.wav", "horn/._1.wav")
     (tmp_path / "README.md").write_text("no sound")
     clips = read_class_tree(tmp_path)
     assert [(clip.name, clip.recording) for clip in clips] == [
