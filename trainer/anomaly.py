@@ -152,7 +152,7 @@ def _settings(options: AnomalyTrainingOptions) -> TrainingSettings:
 
 def _config(options: AnomalyTrainingOptions) -> dict[str, Any]:
     """What results depend on."""
-    data, noise = (str(path) if path else None for path in (options.sources.data, options.sources.noise))
+    data, noise = (str(path.resolve()) if path else None for path in (options.sources.data, options.sources.noise))
     sources = {"data": data, "noise": noise, "exclude": list(options.sources.exclude)}
     return {"recipe": options.recipe.model_dump(mode="json"), "seed": options.seed, **sources}
 

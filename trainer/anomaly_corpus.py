@@ -27,6 +27,7 @@ from trainer.data.corpus import (
     write_corpus,
 )
 from trainer.data.file_tree import files_below
+from trainer.data.fingerprint import glimpse
 from trainer.data.machine_clip import SUFFIXES, MachineClip, label_at
 from trainer.data.recordings import read_machine_data
 
@@ -104,11 +105,15 @@ def build_corpus(sources: Sources, recipe: AnomalyRecipe, noises: Sequence[Float
 
     Raises:
         AudioError: recordings that cannot be used; see `refuse_unusable`.
-        UsageError: a run that is to go on, on recordings that have changed since it began.
+        UsageError: a run that is to go on, on recordings or noises that have changed since it began.
     """
     path = directory / "corpus.npy"
-    clips = sources.recordings()
-    n_samples, key = network_spec(recipe).segment_samples, _key(sources, recipe, clips)
+    clips, n_samples = sources.recordings(), network_spec(recipe).segment_samples
+    try:
+        key = _key(clips, recipe, noises)
+    except AudioError:
+        refuse_unusable(clips)  # names all of them
+        raise
     _refuse_changed(path, key)
 
     def segments(repeats: int) -> Iterator[Labelled]:
@@ -143,7 +148,7 @@ def _refuse_changed(path: Path, key: str) -> None:
     began = any((path.parent / name).is_file() for name in NEWEST_FIRST)
     if began and _stored_key(path) not in {None, key}:
         fix = "bring them back as they were, or begin a new run in another directory with --run"
-        raise UsageError(f"{path.parent}: the recordings have changed since this run began", fix=fix)
+        raise UsageError(f"{path.parent}: the recordings or noises have changed since this run began", fix=fix)
 
 
 def _stored_key(path: Path) -> str | None:
@@ -151,11 +156,14 @@ def _stored_key(path: Path) -> str | None:
     return str(json.loads(index.read_text(encoding="utf-8"))["key"]) if index.is_file() else None
 
 
-def _key(sources: Sources, recipe: AnomalyRecipe, clips: Sequence[MachineClip]) -> str:
-    """What the corpus depends on: the files with their sizes, and the recipe."""
-    files = [(str(clip.path), clip.path.stat().st_size, label_at(clip, recipe.classes)) for clip in clips]
-    content = [repr(sources), recipe.model_dump_json(include=CORPUS_FIELDS), files]
-    return hashlib.sha256(json.dumps(content).encode()).hexdigest()
+def _key(clips: Sequence[MachineClip], recipe: AnomalyRecipe, noises: Sequence[Float32Array]) -> str:
+    """What a run learns from: the recordings wherever they lie, the noises, and the recipe."""
+    digest = hashlib.sha256(recipe.model_dump_json(include=CORPUS_FIELDS).encode())
+    for clip in clips:
+        digest.update(json.dumps(label_at(clip, recipe.classes)).encode() + glimpse(clip.path))
+    for noise in noises:
+        digest.update(len(noise).to_bytes(8, "big") + noise.tobytes())
+    return digest.hexdigest()
 
 
 def refuse_unusable(clips: Sequence[MachineClip]) -> None:

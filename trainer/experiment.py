@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from rich.progress import track
 from torch import Tensor, nn
 
-from edged.errors import AudioError, UsageError
+from edged.errors import UsageError
 from edged.features.anomaly import AnomalySpec, repeat_to_length
 from edged.flow import Float32Array
 from trainer.anomaly_recipe import UNTRAINED, AnomalyRecipe
@@ -29,6 +29,7 @@ from trainer.anomaly_systems import build_network, build_objective, fit_standard
 from trainer.checkpoints import forget_checkpoints, latest_checkpoint
 from trainer.data.clips import read_recording
 from trainer.data.corpus import Corpus, most_segments, noise_bank, shared_corpus, write_corpus
+from trainer.data.fingerprint import glimpse
 from trainer.data.machine_clip import MachineClip, label_at
 from trainer.data.torch_features import TorchAnomalyFeatures
 from trainer.files import write_whole
@@ -41,7 +42,6 @@ EMBEDDED = "embedded.npz"
 RECORDINGS = "recordings.sha256"
 """Which recordings the systems of a directory were trained on."""
 
-FINGERPRINT_BYTES = 4096
 """From the middle of a recording: enough to tell it from another one of the same name and size."""
 
 
@@ -141,7 +141,7 @@ class Experiment:
         digest = hashlib.sha256()
         for clip in self.clips:
             known = [clip.machine, clip.section, clip.domain, clip.split, clip.condition, clip.attributes]
-            digest.update(json.dumps(known).encode() + _glimpse(clip.path))
+            digest.update(json.dumps(known).encode() + glimpse(clip.path))
         for noise in self.noises:
             digest.update(noise.tobytes())
         return digest.hexdigest()
@@ -206,17 +206,6 @@ class Experiment:
                 rows.append(_as_rows(network(*features(batch))))
                 owners += [number] * len(batch)
         return np.concatenate(rows), np.array(owners, np.int64)
-
-
-def _glimpse(path: Path) -> bytes:
-    """Size and some bytes of a recording."""
-    try:
-        with path.open("rb") as file:
-            size = path.stat().st_size
-            file.seek(size // 2)
-            return size.to_bytes(8, "big") + file.read(FINGERPRINT_BYTES)
-    except OSError as error:
-        raise AudioError(f"{path}: {error.strerror or error}", fix="see its permissions, or take it away") from error
 
 
 def _as_rows(output: Tensor) -> Float32Array:

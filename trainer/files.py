@@ -36,6 +36,17 @@ def storage(directory: Path) -> Iterator[None]:
         raise StorageError(f"{directory}: cannot be written ({error.strerror or error})", fix=fix) from error
 
 
+def refuse_closed(folder: Path) -> None:
+    """Look before the work whether files can be written to a folder, which may have to be made.
+
+    Raises:
+        StorageError: they cannot.
+    """
+    existing = next((place for place in (folder, *folder.parents) if place.exists()), Path())
+    if not existing.is_dir() or not os.access(existing, os.W_OK | os.X_OK):
+        raise StorageError(f"{existing}: no files can be written there", fix="name another directory")
+
+
 def write_whole(path: Path, content: bytes | memoryview, *, keep: Path | None = None) -> None:
     """Write beside the place and rename, so that a kill or a full disk leaves the old file or the new one.
 

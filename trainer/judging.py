@@ -75,18 +75,7 @@ class Judge:
         Raises:
             AudioError: there is none.
         """
-        names = sorted({(clip.machine, clip.section) for clip in self.clips})
-        judged = [self._section(*name) for name in names if self._is_complete(*name)]
-        if not judged:
-            raise AudioError(
-                "no section has normal training clips and both normal and anomalous test clips",
-                fix="give labelled test clips; `edged-train check` tells what is there",
-            )
-        return judged
-
-    def _is_complete(self, machine: str, section: str) -> bool:
-        found = {(c.split, c.condition) for c in self.clips if (c.machine, c.section) == (machine, section)}
-        return found >= {("train", "normal"), ("test", "normal"), ("test", "anomaly")}
+        return [self._section(*name) for name in judgeable_sections(self.clips)]
 
     def _section(self, machine: str, section: str) -> JudgedSection:
         own = [i for i, c in enumerate(self.clips) if (c.machine, c.section) == (machine, section)]
@@ -147,6 +136,25 @@ class Judge:
         """Mean over each clip's segments."""
         owners = self.embedded.clips[rows]
         return np.array([distances[owners == clip].mean() for clip in clips])
+
+
+def judgeable_sections(clips: Sequence[MachineClip]) -> list[tuple[str, str]]:
+    """(machine, section) of those that have all it takes, sorted.
+
+    Raises:
+        AudioError: there is none.
+    """
+    kinds: dict[tuple[str, str], set[tuple[str, str]]] = {}
+    for clip in clips:
+        kinds.setdefault((clip.machine, clip.section), set()).add((clip.split, clip.condition))
+    wanted = {("train", "normal"), ("test", "normal"), ("test", "anomaly")}
+    found = sorted(name for name, own in kinds.items() if own >= wanted)
+    if not found:
+        raise AudioError(
+            "no section has normal training clips and both normal and anomalous test clips",
+            fix="put some normal clips where test clips lie (`edged-train check` tells what is there)",
+        )
+    return found
 
 
 def _is_reference(clip: MachineClip) -> bool:

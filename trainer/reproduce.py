@@ -18,7 +18,7 @@ from trainer.evaluate.judged import JudgedSection, mean_figures
 from trainer.evaluate.thresholds import thresholds
 from trainer.experiment import Experiment
 from trainer.files import write_whole
-from trainer.judging import Judge, require_fitting
+from trainer.judging import Judge, judgeable_sections, require_fitting
 from trainer.recipe_files import Table, TableRow
 
 RESULTS = "results.json"
@@ -98,6 +98,7 @@ class AnomalyRows:
         """See `RunRow`."""
         recipe = parse_recipe(f"{self.table.name}/{row.name}", dict(fields))
         require_fitting(recipe, str(row.backend["name"]))
+        judgeable_sections(self.experiment.clips)  # before hours of training
         judged = [self._judged(row, recipe, seed) for seed in self.seeds]
         per_seed = [self._figures(row, sections) for sections in judged]
         names = [name for name in self.table.figures if name in per_seed[0]]

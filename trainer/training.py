@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import signal
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -165,6 +166,7 @@ def fit(
         CheckpointError: `resume_from` cannot be read.
     """
     logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)  # its hints are not for our users
+    warnings.filterwarnings("ignore", message=r".*LeafSpec.* is deprecated")  # nor is what torch tells Lightning
     pl.seed_everything(settings.seed, workers=True, verbose=False)
     network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # convolutions are faster so
     module = EmbeddingTraining(network, objective, settings).train()  # Lightning keeps what it finds

@@ -143,7 +143,7 @@ def _sentence_labels(
 
 
 def write_labels(path: Path, labels: Sequence[StrongLabel]) -> None:
-    """A JSON list, or a table that the reader of KWS-DailyTalk reads; written whole.
+    """A JSON list (``.json``), or a table that the reader of KWS-DailyTalk reads; written whole.
 
     Raises:
         StorageError: the place cannot be written.

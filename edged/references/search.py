@@ -83,7 +83,7 @@ def _below(directory: Path) -> list[Path]:
 
 
 def _files(directory: Path) -> Iterator[Path]:
-    """Everything below a directory that is not one itself."""
+    """Everything below a directory that is not one itself, without what is hidden (``._`` files of macOS archives)."""
     n_entries = 0
 
     def refuse(error: OSError) -> None:
@@ -95,7 +95,8 @@ def _files(directory: Path) -> Iterator[Path]:
         if n_entries > MAX_ENTRIES:
             name = printable_name(str(directory))
             raise EnrolmentError(f"{name}: more than {MAX_ENTRIES} entries", fix="name the folder of the clips")
-        yield from (Path(parent) / name for name in files)
+        directories[:] = [name for name in directories if not name.startswith(".")]
+        yield from (Path(parent) / name for name in files if not name.startswith("."))
 
 
 def _is_regular(path: Path) -> bool:

@@ -96,9 +96,43 @@ def test_a_run_does_not_go_on_with_other_recordings(tmp_path: Path) -> None:
     build_corpus(sources, RECORDED, [], tmp_path / "run")  # nothing was learned yet
     (tmp_path / "run" / LAST_CHECKPOINT).write_bytes(b"x")
     build_corpus(sources, RECORDED, [], tmp_path / "run")
+    noise = np.ones(100, np.float32)
+    with pytest.raises(UsageError, match="recordings or noises have changed since this run began"):
+        build_corpus(sources, RECORDED, [noise], tmp_path / "run")
     recorded(tmp_path / "data", 4)
-    with pytest.raises(UsageError, match="recordings have changed since this run began"):
+    with pytest.raises(UsageError, match="recordings or noises have changed since this run began"):
         build_corpus(sources, RECORDED, [], tmp_path / "run")
+
+
+def test_other_recordings_of_the_same_size_are_learned_anew(tmp_path: Path) -> None:
+    """Names and sizes alone were compared, and clips of a set are equally long: the old ones were learned."""
+    sources = recorded(tmp_path / "data")
+    before = np.array(build_corpus(sources, RECORDED, [], tmp_path / "run").signals)
+    for k, path in enumerate(sorted((tmp_path / "data").rglob("*.wav"))):
+        write_clip(path, 50 + k)
+    after = np.array(build_corpus(sources, RECORDED, [], tmp_path / "run").signals)
+    assert before.shape == after.shape
+    assert not np.array_equal(before, after)
+
+
+def test_recordings_may_be_spelled_otherwise_or_move(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    recorded(tmp_path / "data")
+    build_corpus(Sources(tmp_path / "data"), RECORDED, [], tmp_path / "run")
+    (tmp_path / "run" / LAST_CHECKPOINT).write_bytes(b"x")
+    (tmp_path / "data").rename(tmp_path / "moved")
+    monkeypatch.chdir(tmp_path)
+    build_corpus(Sources(Path("moved")), RECORDED, [], tmp_path / "run")
+
+
+def test_a_link_to_nowhere_is_named_with_the_others(tmp_path: Path) -> None:
+    sources = recorded(tmp_path / "data", 4)
+    broken = sorted((tmp_path / "data").rglob("*.wav"))[:2]
+    broken[0].unlink()
+    broken[0].symlink_to("/nowhere/x.wav")
+    broken[1].write_bytes(b"no sound")
+    with pytest.raises(AudioError, match="2 of 4 recordings cannot be used") as refused:
+        build_corpus(sources, RECORDED, [], tmp_path / "run")
+    assert all(path.name in str(refused.value) for path in broken)
 
 
 def test_recordings_that_train_nothing_are_not_passed_over(tmp_path: Path) -> None:
@@ -146,7 +180,7 @@ def test_corpus_keeps_classes_and_samples(tmp_path: Path) -> None:
 
 
 def test_one_class_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(AudioError, match="1 classes"):
+    with pytest.raises(AudioError, match="one class to train on, a"):
         write_corpus(tmp_path / "c.npy", [("a", np.zeros(10, np.float32))], 1, 10)
 
 

@@ -89,3 +89,10 @@ def test_a_name_that_is_no_text_is_told_all_the_same(tmp_path: Path) -> None:
         done = subprocess.run([*command, *more], check=False, capture_output=True, env=environment)
         assert b"Traceback" not in done.stderr
         assert b"caf" in done.stdout
+
+
+def test_test_clips_that_cannot_be_shared_out_are_refused(tmp_path: Path) -> None:
+    """`--test 2` made none, without a word."""
+    result = CliRunner().invoke(APP, ["plant", "--out", str(tmp_path / "plant"), "--machines", "1", "--test", "6"])
+    assert isinstance(result.exception, UsageError)
+    assert "multiple of four" in str(result.exception)

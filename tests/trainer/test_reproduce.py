@@ -86,6 +86,14 @@ def test_a_row_that_cannot_run_says_why(data: Path, tmp_path: Path) -> None:
     assert result.failure in markdown(load_table("25"), [result])
 
 
+def test_what_cannot_be_judged_is_not_trained_first(data: Path, tmp_path: Path, monkeypatch) -> None:
+    """Hours of training ended in "no section has both normal and anomalous test clips"."""
+    clips = tuple(clip for clip in read_machine_data(data) if (clip.split, clip.condition) != ("test", "normal"))
+    monkeypatch.setattr(Experiment, "embedded", lambda *_: pytest.fail("trained"))
+    with pytest.raises(AudioError, match="no section has normal training clips and both"):
+        reproduce(load_table("5"), AnomalyRows(load_table("5"), Experiment(clips, tmp_path), [0]), tmp_path, {})
+
+
 def test_what_cannot_be_asked_for(data: Path, tmp_path: Path) -> None:
     experiment = Experiment(tuple(read_machine_data(data)), tmp_path)
     with pytest.raises(ConfigError, match="no row dream"):

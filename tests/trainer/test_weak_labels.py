@@ -14,6 +14,7 @@ from trainer.data.dailytalk import read_annotations
 from trainer.data.keywords import read_word_folders
 from trainer.evaluate.keyword_sets import ORDER_WORDS, orders_task
 from trainer.evaluate.overlaps import overlap_shares, share_overlapping
+from trainer.files import StorageError
 from trainer.weak_labels import HFCC, align_sentences, templates_of
 
 WORDS = ("milk", "sugar", "lemon")
@@ -74,6 +75,18 @@ def test_json_holds_the_same(folders, tmp_path) -> None:
     labels = json.loads((tmp_path / "labels.json").read_text())
     assert len(labels) == 5
     assert set(labels[0]) == {"file", "keyword", "onset_s", "offset_s", "distance"}
+
+
+def test_places_are_looked_at_before_the_work(folders, tmp_path) -> None:
+    root, _ = folders
+    with pytest.raises(UsageError, match=r"neither \.csv nor \.json"):
+        run(root, tmp_path / "labels.xlsx")
+    for option in ("--keywords", "--sentences"):
+        with pytest.raises(UsageError, match="nowhere: no such folder"):
+            run(root, tmp_path / "labels.csv", option, str(tmp_path / "nowhere"))
+    (tmp_path / "taken").write_text("")
+    with pytest.raises(StorageError, match="no files can be written there"):
+        run(root, tmp_path / "taken" / "labels.csv")
 
 
 def test_what_cannot_be_aligned_is_refused_by_name(folders, tmp_path) -> None:

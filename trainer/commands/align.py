@@ -31,10 +31,18 @@ def align(
 
     Example: `edged-train align --keywords words/ --sentences talk/ --order order.csv --out labels.csv`
     """
+    from edged.errors import UsageError
     from trainer.data.keyword_order import read_orders
     from trainer.data.keywords import read_word_folders
+    from trainer.files import refuse_closed
     from trainer.weak_labels import HFCC, align_sentences, bundle_features, templates_of, write_labels
 
+    if out.suffix.lower() not in {".csv", ".json"}:
+        raise UsageError(f"{out}: neither .csv nor .json", fix="name the file after what it is to hold")
+    for folder in (keywords, sentences):
+        if not folder.is_dir():
+            raise UsageError(f"{folder}: no such folder", fix="check the path")
+    refuse_closed(out.parent)
     orders = read_orders(order)
     features = HFCC if bundle is None else bundle_features(bundle)
     templates = templates_of(read_word_folders(keywords), features, template)

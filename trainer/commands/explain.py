@@ -86,11 +86,16 @@ def _explained(
     fitted: FittedBundle, path: Path, out: Path, name: str, *, n_masks: int, keep: float, seed: int
 ) -> dict[str, Any]:
     from edged.capture.files import read_clip
+    from edged.errors import AudioError
     from edged.references.clips import ANOMALY_CLIPS
+    from trainer.data.check_files import SILENT_DBFS
+    from trainer.data.clips import rms
     from trainer.explain.explanation import explain_clip
     from trainer.explain.files import printable, write_explanation
 
     samples = read_clip(path, max_s=ANOMALY_CLIPS.max_s)
+    if rms(samples) < 10.0 ** (SILENT_DBFS / 20.0):
+        raise AudioError(f"{path}: without sound; there is nothing to explain", fix="record it again")
     with _bar() as bar:
         task = bar.add_task(f"explaining {printable(Path(path.name))}", total=n_masks)
         explanation: Explanation = explain_clip(

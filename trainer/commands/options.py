@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -21,7 +21,8 @@ EpochsOption = Annotated[int | None, typer.Option("--epochs", min=1, help="Overr
 ResumeOption = Annotated[bool, typer.Option("--resume", help="Go on from the run directory's last checkpoint.")]
 
 PrecisionOption = Annotated[
-    str, typer.Option("--precision", help="`32-true`, or `16-mixed` / `bf16-mixed` on GPUs that are faster with it.")
+    Literal["32-true", "16-mixed", "bf16-mixed"],
+    typer.Option("--precision", help="The mixed ones on GPUs that are faster with it."),
 ]
 DevicesOption = Annotated[int, typer.Option("--devices", min=1, help="Processes on this machine, one per GPU.")]
 NodesOption = Annotated[int, typer.Option("--num-nodes", min=1, help="Machines, each started by torchrun.")]

@@ -37,9 +37,12 @@ def plant(
     from rich.console import Console
     from rich.progress import Progress
 
+    from edged.errors import UsageError
     from trainer.data.plant_tree import PlantTree, start_tree
     from trainer.data.plant_workers import write_clips
 
+    if test % 4:
+        raise UsageError(f"--test {test}: not as many of each domain and condition", fix="give a multiple of four")
     tree = PlantTree(
         machines, sections, clips, test, points, target_share, duration_s, seed, ".flac" if flac else ".wav"
     )

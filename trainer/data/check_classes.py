@@ -54,6 +54,11 @@ def _test_findings(clips: Sequence[MachineClip]) -> Iterator[Finding]:
         yield Finding("note", "untold", "the test clips are not labelled", "add the organisers' eval_data_list*.csv")
     else:
         yield from _untestable_findings(clips)
+    if told := {(clip.machine, clip.section) for clip in test if clip.condition != "unknown"}:
+        untold = sorted({f"{clip.machine}/{clip.section}" for clip in test if (clip.machine, clip.section) not in told})
+        if untold:
+            message = f"the test clips of {counted(len(untold), 'section are', 'sections are')} not labelled"
+            yield Finding("note", "untold", f"{message}: {_listed(untold)}", "add the organisers' eval_data_list*.csv")
     untrained = _lacking(clips, (clip for clip in clips if clip.for_training))
     if test and untrained and any(clip.for_training for clip in clips):
         message = _missing(untrained, "normal training clips")
@@ -61,11 +66,16 @@ def _test_findings(clips: Sequence[MachineClip]) -> Iterator[Finding]:
 
 
 def _untestable_findings(clips: Sequence[MachineClip]) -> Iterator[Finding]:
-    for condition in ("normal", "anomaly"):
-        lacking = _lacking(clips, (clip for clip in clips if clip.split == "test" and clip.condition == condition))
-        if lacking:
-            message = _missing(lacking, f"{condition} test clips")
-            yield Finding("warning", f"no-test-{condition}", message, "there is no AUC without them; add some")
+    test = [clip for clip in clips if clip.split == "test"]
+    untold = _lacking(test, (clip for clip in test if clip.condition != "unknown"))
+    fixes = {
+        "normal": "add some: without them `evaluate` judges the training clips in folds, and `reproduce` nothing",
+        "anomaly": "there is no AUC without them; add some",
+    }
+    for condition, fix in fixes.items():
+        lacking = _lacking(clips, (clip for clip in test if clip.condition == condition))
+        if lacking := [name for name in lacking if name not in untold]:
+            yield Finding("warning", f"no-test-{condition}", _missing(lacking, f"{condition} test clips"), fix)
 
 
 def _domain_findings(clips: Sequence[MachineClip]) -> Iterator[Finding]:

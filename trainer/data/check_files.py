@@ -186,7 +186,7 @@ def _troubles(facts: FileFacts) -> Iterator[tuple[str, str]]:
 _KINDS: Mapping[str, tuple[Severity, str, str]] = {
     "unreadable": ("error", "cannot be read", "record, copy or convert again, or leave out"),
     "not-numbers": ("error", "with samples that are not numbers", "convert again from the original"),
-    "silent": ("warning", "without sound", "leave out; look whether the microphone was connected"),
+    "silent": ("error", "without sound", "leave out; look whether the microphone was connected"),
     "quiet": ("note", f"below {QUIET_DBFS:.0f} dBFS", "record with more gain: 16 bits leave little of them"),
     "clipped": (
         "warning",

@@ -117,7 +117,8 @@ def write_corpus(
         labels.append(label)
     names = tuple(dict.fromkeys(labels))
     if len(names) < min_classes:
-        raise AudioError(f"{len(names)} classes to train on", fix="give at least two machines or operating points")
+        found = f"one class to train on, {names[0]}" if names else "nothing to train on"
+        raise AudioError(found, fix="give at least two machines or operating points")
     store.flush()
     numbers = {name: number for number, name in enumerate(names)}
     classes = [numbers[label] for label in labels]

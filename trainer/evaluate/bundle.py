@@ -26,6 +26,7 @@ from edged.errors import AudioError, BundleError, UsageError
 from edged.flow import Float32Array, Float64Array
 from edged.score.anomaly import AnomalyScorer, fit_anomaly
 from edged.score.references import References
+from trainer.data.check_files import SILENT_DBFS
 from trainer.data.clips import read_recording, rms
 from trainer.data.machine_clip import Condition, MachineClip
 from trainer.evaluate.anomaly import Vectors, clip_scores, product_vectors
@@ -34,6 +35,8 @@ from trainer.evaluate.judged import JudgedSection
 N_FOLDS = 5
 SILENCE_DBFS = -200.0
 MAX_NAMES = 8
+Key = tuple[str, str]
+"""Machine and section."""
 FOLD_NOTE = (
     f"no normal test clips; the enrolled ones are judged in up to {N_FOLDS} folds of neighbours. Thresholds come from "
     "the same clips, so their false alarm rates are optimistic"
@@ -160,22 +163,38 @@ def run_bundle(bundle: Bundle, clips: Sequence[MachineClip], *, progress: bool =
         BundleError: a score is not finite; the file is named.
     """
     refuse_keywords(bundle)
-    groups: dict[tuple[str, str], list[MachineClip]] = {}
+    groups: dict[Key, list[MachineClip]] = {}
     for clip in clips:
         if clip.for_training or clip.split == "test":
             groups.setdefault((clip.machine, clip.section), []).append(clip)
+    heard = _hear_all(bundle, [clip for group in _enrollable(groups).values() for clip in group], progress)
+    silent = {path for path, own in heard.items() if own.level_dbfs < SILENT_DBFS}
+    usable = _enrollable(
+        {key: [c for c in own if not (c.for_training and c.path in silent)] for key, own in groups.items()}
+    )
+    without = [f"{machine}/{section}" for machine, section in sorted(groups.keys() - usable.keys())]
+    notes = [f"{first_names(without)}: no normal training clips to enrol; passed over"] if without else []
+    if silent:
+        names = first_names(sorted(path.name for path in silent))
+        notes.append(f"{names}: without sound; not enrolled, test clips among them are judged as they are")
+    unused = [clip.path.name for clip in clips if clip.split == "train" and not clip.for_training]
+    if unused:
+        notes.append(f"{first_names(unused)}: in the training split and not normal; neither enrolled nor judged")
+    return _run_sections(bundle, usable, heard, notes)
+
+
+def _enrollable(groups: Mapping[Key, list[MachineClip]]) -> dict[Key, list[MachineClip]]:
+    """Sections that have something to enrol, sorted.
+
+    Raises:
+        UsageError: there is none.
+    """
     usable = {key: group for key, group in sorted(groups.items()) if any(clip.for_training for clip in group)}
     if not usable:
         raise UsageError(
             f"none of {len(groups)} sections has normal training clips to enrol", fix="add them, or see --help"
         )
-    heard = _hear_all(bundle, [clip for group in usable.values() for clip in group], progress)
-    without = [f"{machine}/{section}" for machine, section in sorted(groups.keys() - usable.keys())]
-    notes = [f"{first_names(without)}: no normal training clips to enrol; passed over"] if without else []
-    unused = [clip.path.name for clip in clips if clip.split == "train" and not clip.for_training]
-    if unused:
-        notes.append(f"{first_names(unused)}: in the training split and not normal; neither enrolled nor judged")
-    return _run_sections(bundle, usable, heard, notes)
+    return usable
 
 
 def first_names(names: Sequence[str]) -> str:
@@ -232,7 +251,19 @@ def _hear_all(bundle: Bundle, clips: Sequence[MachineClip], progress: bool) -> d
     bar: Iterable[MachineClip] = track(
         clips, "listening", console=Console(stderr=True), disable=not (progress and sys.stderr.isatty())
     )
-    return {clip.path: _hear(clip, vectors_of) for clip in bar}
+    heard: dict[Path, HeardClip] = {}
+    bad: list[str] = []
+    for clip in bar:
+        try:
+            heard[clip.path] = _hear(clip, vectors_of)
+        except AudioError as error:  # all of them are named at once
+            bad.append(error.message)
+    if bad:
+        more = f"; and {len(bad) - MAX_NAMES} more" if len(bad) > MAX_NAMES else ""
+        fix = "`edged-train check DATA` tells more; mend them or take them away"
+        listed = f"{'; '.join(bad[:MAX_NAMES])}{more}"
+        raise AudioError(f"{len(bad)} of {len(clips)} recordings cannot be used: {listed}", fix=fix)
+    return heard
 
 
 def _hear(clip: MachineClip, vectors_of: Callable[[Float32Array], Vectors]) -> HeardClip:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime
-import os
 import platform
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -21,7 +20,7 @@ from trainer.data.clips import read_recording
 from trainer.data.recordings import read_machine_data
 from trainer.evaluate.bundle import BundleRun, refuse_keywords, run_bundle
 from trainer.evaluate.judged import JudgedSection
-from trainer.files import StorageError, write_whole
+from trainer.files import refuse_closed, write_whole
 from trainer.report.evaluation import Evaluation
 from trainer.report.mistakes import worst_mistakes
 from trainer.report.page import render_page
@@ -65,20 +64,13 @@ def evaluate_bundle(
     if out.is_dir():
         raise UsageError(f"{out}: is a directory", fix="name a file, such as report.html")
     for folder in (out.parent, *([scores] if scores else [])):
-        _refuse_closed(folder)
+        refuse_closed(folder)
     run = run_bundle(loaded, read_machine_data(data), progress=progress)
     evaluation = evaluation_of(loaded, data, run, seed)
     summary = summarise(evaluation)
     write_whole(out, render_page(evaluation, summary).encode())
     written = write_scores(scores, run.sections) if scores else []
     return Evaluated(summary_fields(evaluation, summary), (out, *written))
-
-
-def _refuse_closed(folder: Path) -> None:
-    """Minutes of listening must not end with what could be known before."""
-    existing = next((place for place in (folder, *folder.parents) if place.exists()), Path())
-    if not existing.is_dir() or not os.access(existing, os.W_OK | os.X_OK):
-        raise StorageError(f"{existing}: no files can be written there", fix="name another directory")
 
 
 def evaluation_of(bundle: Bundle, data: Path, run: BundleRun, seed: int = 0) -> Evaluation:

@@ -17,6 +17,9 @@ def test_only_regular_files_with_a_suffix_of_audio_are_found(tmp_path):
     (tmp_path / "folder.wav").mkdir()
     (tmp_path / "folder.wav" / "inside.FLAC").touch()
     (tmp_path / "a.wav").touch()
+    (tmp_path / "._a.wav").touch()  # of an archive that was packed on macOS
+    (tmp_path / ".Trash-1000").mkdir()
+    (tmp_path / ".Trash-1000" / "thrown-away.wav").touch()
     (tmp_path / "notes.txt").touch()
     os.mkfifo(tmp_path / "pipe.wav")
     (tmp_path / "loop.wav").symlink_to(tmp_path / "loop.wav")

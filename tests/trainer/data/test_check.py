@@ -118,7 +118,7 @@ def spoilt(kind: str) -> np.ndarray:
     ("kind", "severity", "detail"),
     [
         ("not-numbers", "error", "2 samples"),
-        ("silent", "warning", "-146 dBFS"),
+        ("silent", "error", "-146 dBFS"),
         ("quiet", "note", "-70 dBFS"),
         ("clipped", "warning", " %"),
         ("offset", "note", "+0.100"),
@@ -283,6 +283,7 @@ TEST = [(machine, "source", "test", condition) for machine in ("fan", "pump") fo
         (clips(*TRAIN, *TEST[:3]), "no-test-anomaly", "warning", "1 section has no anomaly test clips: pump/00"),
         (clips(*TRAIN, *TEST[1:]), "no-test-normal", "warning", "no normal test clips: fan/00"),
         (clips(*TRAIN, ("fan", "unknown", "test", "unknown")), "untold", "note", "not labelled"),
+        (clips(*TRAIN, *TEST[:2], ("pump", "unknown", "test", "unknown")), "untold", "note", "not labelled: pump/00"),
         (clips(*TRAIN, *TEST, ("fan", "source", "train", "anomaly")), "unused", "warning", "2 clips are .* not normal"),
         (clips(TRAIN[0], *TEST), "untrained-section", "warning", "no normal training clips: pump/00"),
         (
@@ -307,6 +308,12 @@ def test_what_a_set_lacks(made: list[MachineClip], code: str, severity: str, sai
 
 def test_a_set_of_one_domain_lacks_nothing() -> None:
     assert set_findings(clips(*TRAIN, *TEST)) == []
+
+
+def test_sections_without_labels_lack_nothing_else() -> None:
+    """Clips that nobody has labelled may be of both kinds."""
+    made = clips(*TRAIN, *TEST[:2], ("pump", "unknown", "test", "unknown"))
+    assert set(found(set_findings(made))) == {"untold"}
 
 
 def test_many_sections_are_counted() -> None:

@@ -186,8 +186,24 @@ def test_damaged_clips_and_scores_are_named(tmp_path, bundle, monkeypatch):
     monkeypatch.setattr(trainer.evaluate.bundle, "clip_scores", lambda _, clips: np.full(len(clips), np.nan))
     with pytest.raises(BundleError, match=r"00000000\.wav: its anomaly score is nan"):
         run_bundle(bundle, read_machine_data(tmp_path))
-    sf.write(tmp_path / "pump/id_02/normal/00000001.wav", np.full(16_000, np.nan), 16_000, subtype="FLOAT")
-    with pytest.raises(AudioError, match=r"00000001\.wav: holds samples that are not numbers"):
+    for number in (1, 2):
+        sf.write(tmp_path / f"pump/id_02/normal/0000000{number}.wav", np.full(16_000, np.nan), 16_000, subtype="FLOAT")
+    message = r"2 of 4 .*00000001\.wav: holds samples that are not numbers; .*00000002\.wav"
+    with pytest.raises(AudioError, match=message):  # one by one, each after a start of its own
+        run_bundle(bundle, read_machine_data(tmp_path))
+
+
+def test_silent_clips_are_not_enrolled_and_are_named(tmp_path, bundle):
+    """One of them among the references halved the partial AUC, and nothing said so."""
+    write_dcase(tmp_path)
+    before = run_bundle(bundle, read_machine_data(tmp_path))
+    sf.write(tmp_path / "fan/train/section_00_source_train_normal_0099.wav", np.zeros(16_000), 16_000)
+    after = run_bundle(bundle, read_machine_data(tmp_path))
+    np.testing.assert_array_equal(before.judged[0].scores, after.judged[0].scores)
+    assert any("normal_0099.wav: without sound; not enrolled" in note for note in after.notes)
+    for path in (tmp_path / "fan/train").iterdir():
+        sf.write(path, np.zeros(16_000), 16_000)
+    with pytest.raises(UsageError, match="normal training clips to enrol"):
         run_bundle(bundle, read_machine_data(tmp_path))
 
 
