@@ -5,7 +5,9 @@ config.yaml  environment.json  metrics.csv  corpus.npy  last.ckpt  previous.ckpt
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,6 +21,7 @@ from trainer.files import write_whole
 from trainer.processes import is_first_process
 
 CONFIG = "config.yaml"
+LEFT_AFTER_S = 3600.0
 
 OF_EVERY_RUN = "recipe"
 """Field that tells a run's configuration from another program's file of the same name."""
@@ -50,6 +53,7 @@ class RunDirectory:
         if is_first_process():
             directory._refuse_other(config)
             directory._refuse_restart(resume)
+            _sweep(path)
             write_whole(path / CONFIG, yaml.safe_dump(dict(config), sort_keys=False, allow_unicode=True).encode())
             add_environment(path / ENVIRONMENT)
         return directory
@@ -120,6 +124,14 @@ def _read(path: Path) -> Mapping[str, Any]:
     if not isinstance(config, Mapping):
         raise ConfigError(f"{path}: no run's configuration", fix="name another directory with --run")
     return config
+
+
+def _sweep(path: Path) -> None:
+    """Remove what killed processes were writing; another one may be at it now."""
+    for left in path.glob(".*.partial"):
+        with suppress(OSError):
+            if time.time() - left.stat().st_mtime > LEFT_AFTER_S:
+                left.unlink()
 
 
 def _entries(path: Path) -> list[Path]:

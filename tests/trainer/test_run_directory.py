@@ -1,6 +1,7 @@
 """A run's directory belongs to one recipe and its data, and is not overwritten by mistake."""
 
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -83,8 +84,11 @@ def test_a_configuration_of_another_program_is_left_alone(tmp_path: Path) -> Non
 
 
 def test_what_a_kill_left_in_the_first_moment_is_no_obstacle(tmp_path: Path) -> None:
-    (tmp_path / ".config.yaml.partial").write_bytes(b"x")
+    for name in (".config.yaml.7.partial", ".last.ckpt.8.partial"):
+        (tmp_path / name).write_bytes(b"x")
+    os.utime(tmp_path / ".last.ckpt.8.partial", (0.0, 0.0))
     RunDirectory.open(tmp_path, as_lists(CONFIG), resume=False)
+    assert [path.name for path in tmp_path.glob(".*")] == [".config.yaml.7.partial"]  # somebody may be at it now
 
 
 @pytest.mark.parametrize("content", [b"{", b"- 1", b"\xff\xfe", b""])
