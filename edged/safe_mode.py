@@ -19,6 +19,7 @@ from edged.events.publisher import Publisher
 from edged.observe.metrics import Metrics
 from edged.runtime.life import BEGIN_ANEW, DAEMON, Life, Reread
 from edged.runtime.messages import StatusChange
+from edged.runtime.preflight import refuse_unusable
 from edged.runtime.starts import CrashLoop
 from edged.runtime.verbs import Verbs
 from edged.runtime.watchdog import Watchdog
@@ -104,7 +105,7 @@ class SafeMode(Life):
 
     def _leaving(self, _args: dict[str, Any]) -> dict[str, Any]:
         self._leave()
-        return {"changed": [SAFE_MODE]}
+        return {"changed": [SAFE_MODE], "needs_restart": []}
 
     def _leave(self) -> None:
         """Try again, by the configuration as it is now.
@@ -113,7 +114,7 @@ class SafeMode(Life):
             ConfigError: that cannot be used; safe mode stays.
         """
         if self._reread:
-            self._reread()
+            refuse_unusable(self._reread())
         self.ask_to_begin_anew()
 
     def _reload(self) -> int | None:

@@ -30,6 +30,7 @@ from edged.runtime.life import BEGIN_ANEW, DAEMON, Life, Reread
 from edged.runtime.messages import StatusChange, detection_event, score_event
 from edged.runtime.opening import changes_of, open_state
 from edged.runtime.plant import build_plant
+from edged.runtime.preflight import needs_restart, refuse_unusable
 from edged.runtime.stream import Stream
 from edged.runtime.thresholds import ThresholdKeeper
 from edged.runtime.verbs import Verbs
@@ -227,13 +228,16 @@ class Service(Life):
             ConfigError: that cannot be used; this life goes on.
         """
         if self._reread:
-            self._reread()
+            refuse_unusable(self._reread())
         self.ask_to_begin_anew()
 
     # -- what the threads call -----------------------------------------------------------------------------------------
 
-    def _take_settings(self) -> list[str]:
+    def _take_settings(self) -> tuple[list[str], list[str]]:
         """What a changed configuration says of thresholds, now; whatever else it changes needs a restart.
+
+        Returns:
+            what is in force now, and what is not before a restart.
 
         Raises:
             ConfigError: it cannot be read; nothing is changed.
@@ -247,7 +251,9 @@ class Service(Life):
             words = settings.monitors.keyword
             if words and self.keyword_limits.use_settings(name, words):
                 changed.append(f"{name}/keyword thresholds")
-        return changed
+        if waiting := needs_restart(self.config, config):
+            _log.warning("reload: in force after a restart only: %s", ", ".join(waiting))
+        return changed, waiting
 
     def _publish(self, stream: Stream, monitor: Monitor, outcome: Outcome) -> None:
         self.thresholds.heard(stream, monitor, outcome)

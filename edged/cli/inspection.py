@@ -41,11 +41,15 @@ def devices(as_json: JsonOption = False) -> None:
 
 
 def check_config(file: Annotated[Path, typer.Argument(help="The file to check.")], as_json: JsonOption = False) -> None:
-    """Check a configuration and name every error at once; exit code 78 if there is one.
+    """Check a configuration and name every error; exit code 78 if there is one.
+
+    A note tells where this computer lacks what it names: bundles, keys, streams.
 
     Example: edged check-config /etc/edged/edged.yaml
     """
     from edged.configfile import load_config
+    from edged.errors import ConfigError
+    from edged.runtime.preflight import refuse_unusable
 
     config = load_config(file)
     if as_json:
@@ -56,6 +60,10 @@ def check_config(file: Annotated[Path, typer.Argument(help="The file to check.")
         for name, s in config.streams.items()
     ]
     print_table(f"{file}: ok", ("stream", "device", "channel", "monitors"), monitors)
+    try:
+        refuse_unusable(config)
+    except ConfigError as error:  # another computer may have what it names
+        note(f"edged: this computer would not start with it: {error}")
 
 
 def bundle_verify(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import typer
 
 from edged.cli.options import ConfigOption, JsonOption, StateOption
-from edged.cli.output import print_json
+from edged.cli.output import note, print_json
 
 
 def register(app: typer.Typer) -> None:
@@ -30,6 +30,8 @@ def reload(as_json: JsonOption = False, config: ConfigOption = None, state: Stat
         print_json(answer)
     else:
         print(f"changed: {', '.join(answer['changed']) or 'nothing'}")
+        if waiting := answer.get("needs_restart"):
+            note(f"edged: in force after `edged restart` only: {', '.join(waiting)}")
 
 
 def restart(config: ConfigOption = None, state: StateOption = None) -> None:

@@ -68,7 +68,8 @@ def references_show(
         return
     for monitor, facts in shown["monitors"].items():
         labels = ", ".join(f"{label}: {count} clips" for label, count in facts["labels"].items())
-        print(f"{shown['stream']} / {monitor}: version {facts['version']}; {labels}; bundle {facts['bundle']}")
+        holds = f"{labels}; bundle {facts['bundle']}" if labels else "nothing is enrolled now"
+        print(f"{shown['stream']} / {monitor}: version {facts['version']}; {holds}")
         rows = [(v["version"], v["created_at"], v["reason"], "*" if v["active"] else "") for v in facts["versions"]]
         print_table("", ("version", "created", "what", "active"), rows)
         for one in facts["counters"]:

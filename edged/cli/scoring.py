@@ -48,12 +48,13 @@ def score(
     from edged.references.search import printable_name
 
     mode = "clip" if clip else "scores" if scores else "events"
-    failed = 0
+    failed = n_found = 0
     for fields in _score_files(files, stream, mode, all_matches, channel, config, state):
         if "error" in fields:
             failed += 1
             note(f"edged: {printable_name(fields['error'])}")
             continue
+        n_found += 1
         fields["file"] = printable_name(fields["file"])
         if jsonl:
             print_line(fields)
@@ -61,6 +62,8 @@ def score(
             print(" ".join(f"{key}={_short(value)}" for key, value in fields.items()), flush=True)
     if failed:
         raise typer.Exit(1)
+    if not n_found:
+        note("edged: no events")
 
 
 def _score_files(

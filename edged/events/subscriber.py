@@ -209,6 +209,7 @@ class Subscriber(_Subscription["zmq.Socket[bytes]", ControlClient]):
             self._ask()
             if self._tracker.is_filling or self._tracker.has_ready:
                 continue
+            self._save()  # a heartbeat tells where the journal is: who ends before the first event goes on from there
             if self._socket.poll(self._wait_ms(deadline_s)):
                 self._take(self._socket.recv_multipart())
             elif self._is_over(deadline_s):
@@ -273,6 +274,7 @@ class AsyncSubscriber(_Subscription[zmq.asyncio.Socket, AsyncControlClient]):
             await self._ask()
             if self._tracker.is_filling or self._tracker.has_ready:
                 continue
+            self._save()  # a heartbeat tells where the journal is: who ends before the first event goes on from there
             if await self._socket.poll(self._wait_ms(deadline_s)):
                 self._take(await self._socket.recv_multipart())
             elif self._is_over(deadline_s):

@@ -55,7 +55,8 @@ class Verbs:
         status: the daemon's status.
         stop: asks the daemon to stop.
         restart: asks it to begin anew; raises where the configuration forbids it.
-        take_settings: reads the configuration again and takes over its thresholds; which changed.
+        take_settings: reads the configuration again and takes over its thresholds; which changed, and what needs a
+            restart.
         waiting: what was published and is not in the journal yet.
     """
 
@@ -69,7 +70,7 @@ class Verbs:
         status: Callable[[], dict[str, Any]],
         stop: Callable[[], None],
         restart: Callable[[], None] = lambda: None,
-        take_settings: Callable[[], list[str]] = list,
+        take_settings: Callable[[], tuple[list[str], list[str]]] = lambda: ([], []),
         waiting: Callable[[], list[Journalled]] = list,
     ) -> None:
         self._config, self._streams = config, streams
@@ -247,9 +248,10 @@ class Verbs:
     def reload(self, args: dict[str, Any]) -> dict[str, Any]:
         """Take over every bank that was changed by others, and the thresholds of a changed configuration."""
         parsed(NoArgs, args)
-        changed = self._take_settings()
+        changed, waiting = self._take_settings()
         with BankStore(self._config.state_path) as store:
-            return {"changed": [*changed, *self._refresh(Assembly(self._config), store)]}
+            changed += self._refresh(Assembly(self._config), store)
+        return {"changed": changed, "needs_restart": waiting}
 
     def _refresh(self, assembly: Assembly, store: BankStore) -> list[str]:
         """Give running monitors the banks that are active now, one caller after the other; which were changed."""

@@ -78,12 +78,20 @@ class SocketGuard:
             if one is not None:
                 self._bind(socket, one)
 
-    def _bind(self, socket: zmq.Socket[Any], endpoint: str) -> None:
+    def refuse_open(self, endpoint: str) -> None:
+        """Refuse what others could reach without keys.
+
+        Raises:
+            ConfigError: they could.
+        """
         if self._pair is None and not is_local(endpoint):
             raise ConfigError(
                 f"{endpoint}: other computers could reach it without keys",
                 fix="`edged keys init` makes them; or bind to 127.0.0.1 or ipc://",
             )
+
+    def _bind(self, socket: zmq.Socket[Any], endpoint: str) -> None:
+        self.refuse_open(endpoint)
         needs_keys = self._pair is not None and not is_private(endpoint)
         if self._pair is not None and needs_keys:
             socket.curve_publickey, socket.curve_secretkey = self._pair.public, self._pair.secret

@@ -126,6 +126,23 @@ def test_a_cursor_goes_on_where_the_last_subscriber_was(tmp_path):
             assert receive(third, 4) == numbers(6, 10)
 
 
+def test_who_is_killed_before_the_first_event_misses_none(tmp_path):
+    """Nothing was remembered before one was given out: the next subscriber began where the journal was then."""
+    cursor = tmp_path / "cursor.json"
+    with daemon(tmp_path) as publisher:
+        first = subscribe(tmp_path, cursor=cursor)
+        waiting = threading.Thread(target=first.receive, args=(3.0,))  # as long as it takes, says the README's
+        waiting.start()
+        while not cursor.exists():
+            assert waiting.is_alive()
+            time.sleep(0.01)
+        waiting.join()
+        first._socket.close()  # no `close`, as when it is killed
+        alarm(publisher, range(3))
+        with subscribe(tmp_path, cursor=cursor) as second:
+            assert receive(second, 3) == numbers(3)
+
+
 def test_while_the_daemon_does_not_answer_nothing_is_held_back(tmp_path, monkeypatch):
     monkeypatch.setattr(module, "_CONNECT_WITHIN_S", 0.05)
     with daemon(tmp_path) as publisher:
