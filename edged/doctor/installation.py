@@ -155,6 +155,9 @@ def _troubles(status: dict[str, Any]) -> list[Finding]:
         if device["state"] not in {"running", "ended", "starting"}:
             text = f"device {name} is {device['state']}: {device['reason']}"
             found.append(wrong("daemon", text, "plug it in; `edged devices` shows what is there"))
+        if device["state"] == "ended":
+            text = f"device {name} has ended: nothing more is heard of it"
+            found.append(note("daemon", text, "`edged restart` begins it again; a FIFO ends with whoever writes to it"))
     for name, stream in status["streams"].items():
         if stream["input"] not in {"ok", "none yet"}:
             text = f"stream {name}: its input is {stream['input']}"

@@ -24,14 +24,20 @@ def just_heard(stream: Stream, last_s: float) -> tuple[list[Clip], list[str]]:
     ]
     if not pieces:
         raise EnrolmentError(f"stream '{stream.name}': less than {_CLIP_S:g} s were heard without a gap")
-    clips, notes = [], []
+    found: dict[str, Clip] = {}
+    notes: list[str] = []
     for label, samples in pieces:
         try:
-            clips.append(clip_of_samples(label, samples, ANOMALY_CLIPS))
+            clip = clip_of_samples(label, samples, ANOMALY_CLIPS)
         except EnrolmentError as error:
             notes.append(f"passed over: {error}")
-    if not clips:
+            continue
+        if clip.sha256 in found:  # a file that is played over and over
+            notes.append(f"passed over: {label}: a copy of {found[clip.sha256].name}")
+        found.setdefault(clip.sha256, clip)
+    if not found:
         raise EnrolmentError(f"stream '{stream.name}': only silence was heard", fix="check the microphone")
+    clips = list(found.values())
     heard_s = len(clips) * _CLIP_S
     if heard_s < last_s - _CLIP_S:
         notes.append(f"{heard_s:g} s of the {last_s:g} s asked for could be used")

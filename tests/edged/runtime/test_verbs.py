@@ -108,6 +108,16 @@ def test_silence_in_what_was_heard_is_passed_over_and_said(verbs):
     assert notes == ["passed over: press@160000: silent", "20 s of the 60 s asked for could be used"]
 
 
+def test_what_was_heard_twice_is_taken_once(verbs):
+    """A file that is played over and over gave as many references as it was played, and the report counted one."""
+    ring = verbs._streams["press"].ring = Ring(60.0)
+    sound = 0.1 * np.sin(np.arange(160_000) * 0.1, dtype=np.float32)
+    ring.write(Block(0, np.concatenate([sound, sound, 0.5 * sound])))
+    clips, notes = just_heard(verbs._streams["press"], 30.0)
+    assert [clip.name for clip in clips] == ["press@0", "press@320000"]
+    assert notes[0] == "passed over: press@160000: a copy of press@0"
+
+
 def test_nothing_but_silence_is_refused(verbs):
     verbs._streams["press"].ring.write(Block(0, np.zeros(200_000, np.float32)))
     with pytest.raises(EnrolmentError, match="only silence"):
