@@ -19,7 +19,6 @@ from edged.events.publisher import Publisher
 from edged.observe.metrics import Metrics
 from edged.runtime.life import BEGIN_ANEW, DAEMON, Life, Reread
 from edged.runtime.messages import StatusChange
-from edged.runtime.preflight import refuse_unusable
 from edged.runtime.starts import CrashLoop
 from edged.runtime.verbs import Verbs
 from edged.runtime.watchdog import Watchdog
@@ -80,7 +79,7 @@ class SafeMode(Life):
         self._verbs = verbs = Verbs(
             config, {},
             use_bank=lambda *_: None, announce=self.announce, status=self.status, stop=self.ask_to_stop,
-            restart=self._leave, waiting=self.publisher.waiting,
+            restart=self._restart, waiting=self.publisher.waiting,
         )  # fmt: skip
         self.control = ControlServer(
             self.guard, config.control_endpoint, config.control,
@@ -104,22 +103,12 @@ class SafeMode(Life):
         raise ControlError(f"the daemon is in {SAFE_MODE}: {self._loop.reason}", fix=self._loop.fix)
 
     def _leaving(self, _args: dict[str, Any]) -> dict[str, Any]:
-        self._leave()
+        self._restart()
         return {"changed": [SAFE_MODE], "needs_restart": []}
-
-    def _leave(self) -> None:
-        """Try again, by the configuration as it is now.
-
-        Raises:
-            ConfigError: that cannot be used; safe mode stays.
-        """
-        if self._reread:
-            refuse_unusable(self._reread())
-        self.ask_to_begin_anew()
 
     def _reload(self) -> int | None:
         try:
-            self._leave()
+            self._restart()
         except ConfigError as error:
             _log.error("%s stays: %s", SAFE_MODE, error)
         return None

@@ -30,7 +30,7 @@ from edged.runtime.life import BEGIN_ANEW, DAEMON, Life, Reread
 from edged.runtime.messages import StatusChange, detection_event, score_event
 from edged.runtime.opening import changes_of, open_state
 from edged.runtime.plant import build_plant
-from edged.runtime.preflight import needs_restart, refuse_unusable
+from edged.runtime.preflight import needs_restart
 from edged.runtime.stream import Stream
 from edged.runtime.thresholds import ThresholdKeeper
 from edged.runtime.verbs import Verbs
@@ -220,16 +220,6 @@ class Service(Life):
             _log.info("reloaded: %s", ", ".join(changed) or "nothing changed")
         except EdgedError as error:
             _log.error("reload: %s", error)
-
-    def _restart(self) -> None:
-        """Begin anew, by the configuration as it is now.
-
-        Raises:
-            ConfigError: that cannot be used; this life goes on.
-        """
-        if self._reread:
-            refuse_unusable(self._reread())
-        self.ask_to_begin_anew()
 
     # -- what the threads call -----------------------------------------------------------------------------------------
 

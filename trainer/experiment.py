@@ -42,8 +42,6 @@ EMBEDDED = "embedded.npz"
 RECORDINGS = "recordings.sha256"
 """Which recordings the systems of a directory were trained on."""
 
-"""From the middle of a recording: enough to tell it from another one of the same name and size."""
-
 
 @dataclass(frozen=True)
 class Embedded:

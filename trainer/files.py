@@ -5,15 +5,19 @@ from __future__ import annotations
 import errno
 import fcntl
 import io
+import logging
 import os
+import shutil
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from edged.errors import EdgedError
+
+_log = logging.getLogger(__name__)
 
 FULL = (errno.ENOSPC, errno.EDQUOT)
 
@@ -97,8 +101,13 @@ def held(lock: Path) -> Iterator[None]:
         lock.parent.mkdir(parents=True, exist_ok=True)
         handle = lock.open("w")
     with handle:
-        with suppress(OSError):  # a file system without locks
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            _log.warning("%s: waiting for another process that writes there", lock.parent)
             fcntl.flock(handle, fcntl.LOCK_EX)
+        except OSError:  # a file system without locks
+            pass
         yield
 
 
@@ -110,6 +119,8 @@ def reserve(path: Path, n_bytes: int) -> None:
     """
     with storage(path.parent), path.open("r+b") as handle:
         try:
+            if n_bytes > shutil.disk_usage(path).free:  # a try would fill the disk for everybody, if for a moment
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
             os.posix_fallocate(handle.fileno(), 0, n_bytes)
         except OSError:
             path.unlink()

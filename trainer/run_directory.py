@@ -119,7 +119,7 @@ def _fields(config: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, 
 def _read(path: Path) -> Mapping[str, Any]:
     try:
         config = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
         raise ConfigError(f"{path}: damaged", fix="name another directory with --run") from error
     if not isinstance(config, Mapping):
         raise ConfigError(f"{path}: no run's configuration", fix="name another directory with --run")

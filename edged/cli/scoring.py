@@ -62,7 +62,7 @@ def score(
             print(" ".join(f"{key}={_short(value)}" for key, value in fields.items()), flush=True)
     if failed:
         raise typer.Exit(1)
-    if not n_found:
+    if not n_found and mode == "events":
         note("edged: no events")
 
 

@@ -40,8 +40,8 @@ def set_up_logging(level: str = "INFO") -> None:
     handler = logging.StreamHandler(sys.stderr)
     handler.addFilter(RateLimit())
     time_field = "" if os.environ.get("JOURNAL_STREAM") else "%(asctime)s "
-    formatter = logging.Formatter(f"{time_field}%(levelname)s %(name)s: %(message)s", "%Y-%m-%dT%H:%M:%S")
-    formatter.default_msec_format = "%s.%03dZ"
+    formatter = logging.Formatter(f"{time_field}%(levelname)s %(name)s: %(message)s")
+    formatter.default_time_format, formatter.default_msec_format = "%Y-%m-%dT%H:%M:%S", "%s.%03dZ"
     formatter.converter = time.gmtime  # as events and references tell it
     handler.setFormatter(formatter)
     logging.basicConfig(level=level, handlers=[handler], force=True)

@@ -46,12 +46,12 @@ class FoundThresholds:
         return self.domains.get(domain, self.threshold)
 
 
-_THRESHOLD_SETTINGS = {"threshold", "threshold_method", "false_alarms_per_day", "false_alarm_confidence"}
+THRESHOLD_SETTINGS = {"threshold", "threshold_method", "false_alarms_per_day", "false_alarm_confidence"}
 
 
 def threshold_settings(settings: AnomalySettings) -> dict[str, Any]:
     """Those settings that say where the threshold comes from: they can change while a monitor runs."""
-    return settings.model_dump(include=_THRESHOLD_SETTINGS)
+    return settings.model_dump(include=THRESHOLD_SETTINGS)
 
 
 class ThresholdStore(Database):

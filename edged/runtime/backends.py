@@ -64,6 +64,11 @@ class SwitchingEmbedder:
         fast = self._fast
         return fast.provider if fast else self._trusted.provider
 
+    @property
+    def is_on_cpu(self) -> bool:
+        """Whether nothing faster runs the network; for any thread."""
+        return self._fast is None
+
     def embed(self, segments: Sequence[Segment]) -> list[Embedding]:
         """One embedding per segment, in order; by the CPU if what was faster fails, and from then on."""
         if self._fast is not None:
@@ -188,7 +193,8 @@ class Backends:
         if self._found(bundle)[1] == seen:  # else it was replaced meanwhile: the next look takes what is there now
             if record is not None:
                 self._try_later(bundle)
-            self._without_engine(bundle, reason)
+            if reason != self._reasons.get(bundle.digest) or self._embedders[bundle.digest].is_on_cpu:
+                self._without_engine(bundle, reason)  # else what runs instead is made already
 
     def _try_later(self, bundle: Bundle) -> None:
         """Not for ever: also an engine that is loaded, and fails a little later, is left alone for longer each time."""

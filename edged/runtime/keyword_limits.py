@@ -23,7 +23,7 @@ from edged.runtime.messages import Announce, StatusChange
 from edged.runtime.stream import Stream
 
 TAKE_EVERY_S = 60.0
-_THRESHOLDS = {"threshold", "thresholds", "false_alarms_per_hour", "false_alarm_confidence"}
+THRESHOLD_SETTINGS = {"threshold", "thresholds", "false_alarms_per_hour", "false_alarm_confidence"}
 
 
 class KeywordLimitKeeper(Keeper[KeywordMonitor]):
@@ -70,8 +70,8 @@ class KeywordLimitKeeper(Keeper[KeywordMonitor]):
         """Let a monitor take what a changed configuration says of its thresholds; whether anything changed."""
         if stream not in self._monitors:
             return False
-        asked = settings.model_dump(include=_THRESHOLDS)
-        if asked == self._settings[stream].model_dump(include=_THRESHOLDS):
+        asked = settings.model_dump(include=THRESHOLD_SETTINGS)
+        if asked == self._settings[stream].model_dump(include=THRESHOLD_SETTINGS):
             return False
         self._settings[stream] = self._settings[stream].model_copy(update=asked)
         self.wake()

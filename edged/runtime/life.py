@@ -26,6 +26,7 @@ from edged.errors import StateError
 from edged.events.publisher import Publisher
 from edged.observe.notify import READY, STOPPING, notify, watchdog_limit
 from edged.runtime.messages import StatusChange, status_event
+from edged.runtime.preflight import refuse_unusable
 from edged.security import SocketGuard
 
 _log = logging.getLogger(__name__)
@@ -118,6 +119,16 @@ class Life(ABC):
         """
         self.fault = self.fault or fault
         self._commands.put("begin anew")
+
+    def _restart(self) -> None:
+        """Begin anew, by the configuration as it is now.
+
+        Raises:
+            ConfigError: that cannot be used; this life goes on.
+        """
+        if self._reread:
+            refuse_unusable(self._reread())
+        self.ask_to_begin_anew()
 
     # -- the main loop -------------------------------------------------------------------------------------------------
 

@@ -6,42 +6,33 @@ from typing import Any
 
 import zmq
 
-from edged.assembly import Assembly
+from edged.assembly import MONITOR_NAMES, Assembly
 from edged.config import Config
 from edged.errors import ConfigError, EdgedError
+from edged.references import thresholds
+from edged.runtime import keyword_limits
 from edged.security.guard import SocketGuard
 from edged.settings.access import remote_endpoint
 
-TAKEN_OVER = {
-    "threshold", "thresholds", "threshold_method", "false_alarms_per_day", "false_alarms_per_hour",
-    "false_alarm_confidence",
-}  # fmt: skip
+TAKEN_OVER = thresholds.THRESHOLD_SETTINGS | keyword_limits.THRESHOLD_SETTINGS
 """Settings of a monitor that `edged reload` takes over."""
 
 
 def needs_restart(running: Config, changed: Config) -> list[str]:
     """Settings that differ and that `edged reload` does not take over: ``streams.press-4``, ``events`` ..."""
-    before, after = (_fixed(config) for config in (running, changed))
-    names = [name for name in dict.fromkeys([*before, *after]) if before.get(name) != after.get(name)]
-    parts = {name: (before.get(name), after.get(name)) for name in names}
-    found: list[str] = []
-    for name, (old, new) in parts.items():
-        if name not in {"devices", "streams"}:
-            found.append(name)
-            continue
-        own = dict.fromkeys([*(old or {}), *(new or {})])
-        found += [f"{name}.{one}" for one in own if (old or {}).get(one) != (new or {}).get(one)]
-    return found
+    before, after = _fixed(running), _fixed(changed)
+    return [name for name in dict.fromkeys([*before, *after]) if before.get(name) != after.get(name)]
 
 
 def _fixed(config: Config) -> dict[str, Any]:
-    """All settings without those that a running daemon takes over."""
+    """All settings by name, each device and stream by its own, without those that a running daemon takes over."""
     settings = config.model_dump(mode="json")
     for stream in settings["streams"].values():
-        for monitor in (own for own in stream["monitors"].values() if own is not None):
+        for monitor in filter(None, stream["monitors"].values()):
             for name in TAKEN_OVER & monitor.keys():
                 del monitor[name]
-    return settings
+    named = {f"{group}.{name}": one for group in ("devices", "streams") for name, one in settings.pop(group).items()}
+    return settings | named
 
 
 def refuse_unusable(config: Config) -> None:
@@ -56,7 +47,7 @@ def refuse_unusable(config: Config) -> None:
     try:
         assembly = Assembly(config)
         for stream, settings in config.streams.items():
-            for monitor in ("anomaly", "keyword"):
+            for monitor in MONITOR_NAMES:
                 if getattr(settings.monitors, monitor) is not None:
                     assembly.bundle(stream, monitor)
         guard = SocketGuard(context, config.security)

@@ -87,6 +87,12 @@ def test_a_wish_to_begin_anew_takes_the_configuration_as_it_is_now(running):
         with running.client(process) as client:
             first = client.call("status")
         running.settings["streams"]["other"] = running.settings["streams"]["press"]
+        usual = running.settings["events"]
+        running.settings["events"] = usual | {"bind": "tcp://0.0.0.0:9751"}
+        refused = running.run("restart")  # the daemon that listened was ended by it
+        assert b"without keys" in refused.stderr
+        assert refused.returncode == 78
+        running.settings["events"] = usual
         running.call("restart")
         deadline_s = time.monotonic() + 60
         while time.monotonic() < deadline_s:

@@ -50,24 +50,19 @@ def _test_findings(clips: Sequence[MachineClip]) -> Iterator[Finding]:
     test = [clip for clip in clips if clip.split == "test"]
     if not test:
         yield Finding("note", "no-test", "there are no test clips", "add some if you want to measure; training can do")
-    elif all(clip.condition == "unknown" for clip in test):
-        yield Finding("note", "untold", "the test clips are not labelled", "add the organisers' eval_data_list*.csv")
     else:
-        yield from _untestable_findings(clips)
-    if told := {(clip.machine, clip.section) for clip in test if clip.condition != "unknown"}:
-        untold = sorted({f"{clip.machine}/{clip.section}" for clip in test if (clip.machine, clip.section) not in told})
-        if untold:
-            message = f"the test clips of {counted(len(untold), 'section are', 'sections are')} not labelled"
-            yield Finding("note", "untold", f"{message}: {_listed(untold)}", "add the organisers' eval_data_list*.csv")
+        yield from _untestable_findings(clips, test)
     untrained = _lacking(clips, (clip for clip in clips if clip.for_training))
     if test and untrained and any(clip.for_training for clip in clips):
         message = _missing(untrained, "normal training clips")
         yield Finding("warning", "untrained-section", message, "their test clips have nothing to be compared with")
 
 
-def _untestable_findings(clips: Sequence[MachineClip]) -> Iterator[Finding]:
-    test = [clip for clip in clips if clip.split == "test"]
+def _untestable_findings(clips: Sequence[MachineClip], test: Sequence[MachineClip]) -> Iterator[Finding]:
     untold = _lacking(test, (clip for clip in test if clip.condition != "unknown"))
+    if untold:
+        message = f"the test clips of {counted(len(untold), 'section', 'sections')} are not labelled: {_listed(untold)}"
+        yield Finding("note", "untold", message, "add the organisers' eval_data_list*.csv")
     fixes = {
         "normal": "add some: without them `evaluate` judges the training clips in folds, and `reproduce` nothing",
         "anomaly": "there is no AUC without them; add some",

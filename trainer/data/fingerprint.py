@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import stat
 from pathlib import Path
 
 from edged.errors import AudioError
@@ -16,8 +18,10 @@ def glimpse(path: Path) -> bytes:
         AudioError: it cannot be read.
     """
     try:
+        if not stat.S_ISREG(path.stat().st_mode):  # a pipe would wait for whoever writes to it
+            raise AudioError(f"{path}: no regular file", fix="take it away")
         with path.open("rb") as file:
-            size = path.stat().st_size
+            size = os.fstat(file.fileno()).st_size
             file.seek(size // 2)
             return size.to_bytes(8, "big") + file.read(N_BYTES)
     except OSError as error:

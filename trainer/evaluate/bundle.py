@@ -10,30 +10,25 @@ over the folds. Neighbours may be cut from one recording, so a fold is a run of 
 from __future__ import annotations
 
 import re
-import sys
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from rich.console import Console
-from rich.progress import track
 
 from edged.embed.bundle import Bundle, RepresentationSpec
-from edged.errors import AudioError, BundleError, UsageError
+from edged.errors import BundleError, UsageError
 from edged.flow import Float32Array, Float64Array
 from edged.score.anomaly import AnomalyScorer, fit_anomaly
 from edged.score.references import References
-from trainer.data.check_files import SILENT_DBFS
-from trainer.data.clips import read_recording, rms
 from trainer.data.machine_clip import Condition, MachineClip
-from trainer.evaluate.anomaly import Vectors, clip_scores, product_vectors
+from trainer.evaluate.anomaly import clip_scores
+from trainer.evaluate.hearing import HeardClip, hear_all
 from trainer.evaluate.judged import JudgedSection
 
 N_FOLDS = 5
-SILENCE_DBFS = -200.0
 MAX_NAMES = 8
 Key = tuple[str, str]
 """Machine and section."""
@@ -41,26 +36,6 @@ FOLD_NOTE = (
     f"no normal test clips; the enrolled ones are judged in up to {N_FOLDS} folds of neighbours. Thresholds come from "
     "the same clips, so their false alarm rates are optimistic"
 )
-
-
-@dataclass(frozen=True)
-class HeardClip:
-    """A recording, what the bundle makes of it, and how loud it is.
-
-    Attributes:
-        clip: the recording.
-        vectors: representation name -> (n_segments, dim).
-        level_dbfs: RMS of the whole clip.
-    """
-
-    clip: MachineClip
-    vectors: Vectors
-    level_dbfs: float
-
-    @property
-    def domain(self) -> str:
-        """Its acoustic domain; what is not told counts as the source."""
-        return self.clip.reference_domain
 
 
 @dataclass(frozen=True)
@@ -167,8 +142,8 @@ def run_bundle(bundle: Bundle, clips: Sequence[MachineClip], *, progress: bool =
     for clip in clips:
         if clip.for_training or clip.split == "test":
             groups.setdefault((clip.machine, clip.section), []).append(clip)
-    heard = _hear_all(bundle, [clip for group in _enrollable(groups).values() for clip in group], progress)
-    silent = {path for path, own in heard.items() if own.level_dbfs < SILENT_DBFS}
+    heard = hear_all(bundle, [clip for group in _enrollable(groups).values() for clip in group], progress=progress)
+    silent = {path for path, own in heard.items() if own.is_silent}
     usable = _enrollable(
         {key: [c for c in own if not (c.for_training and c.path in silent)] for key, own in groups.items()}
     )
@@ -244,35 +219,6 @@ def fit_section(enrolled: Sequence[HeardClip], specs: Sequence[RepresentationSpe
         specs,
         {s.name: References(np.concatenate([h.vectors[s.name] for h in enrolled]), domains, numbers) for s in specs},
     )
-
-
-def _hear_all(bundle: Bundle, clips: Sequence[MachineClip], progress: bool) -> dict[Path, HeardClip]:
-    vectors_of = product_vectors(bundle)
-    bar: Iterable[MachineClip] = track(
-        clips, "listening", console=Console(stderr=True), disable=not (progress and sys.stderr.isatty())
-    )
-    heard: dict[Path, HeardClip] = {}
-    bad: list[str] = []
-    for clip in bar:
-        try:
-            heard[clip.path] = _hear(clip, vectors_of)
-        except AudioError as error:  # all of them are named at once
-            bad.append(error.message)
-    if bad:
-        more = f"; and {len(bad) - MAX_NAMES} more" if len(bad) > MAX_NAMES else ""
-        fix = "`edged-train check DATA` tells more; mend them or take them away"
-        listed = f"{'; '.join(bad[:MAX_NAMES])}{more}"
-        raise AudioError(f"{len(bad)} of {len(clips)} recordings cannot be used: {listed}", fix=fix)
-    return heard
-
-
-def _hear(clip: MachineClip, vectors_of: Callable[[Float32Array], Vectors]) -> HeardClip:
-    samples = read_recording(clip.path)
-    vectors = vectors_of(samples)
-    if not all(np.isfinite(values).all() for values in vectors.values()):
-        raise AudioError(f"{clip.path}: its vectors are not finite", fix="leave it out, or verify the bundle")
-    level = rms(samples)
-    return HeardClip(clip, vectors, 20.0 * float(np.log10(level)) if level > 0.0 else SILENCE_DBFS)
 
 
 def _run_sections(

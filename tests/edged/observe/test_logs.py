@@ -1,4 +1,8 @@
 import logging
+import os
+import re
+import subprocess
+import sys
 
 from edged.observe.logs import BURST, WINDOW_S, RateLimit
 
@@ -25,3 +29,16 @@ def test_memory_is_bounded_whatever_is_logged():
     for number in range(5000):
         limit.filter(record(f"unique {number} %d"))
     assert len(limit._windows) <= 500
+
+
+def test_times_are_utc_and_say_so():
+    """They were local, without a zone, beside events in UTC."""
+    script = "import logging; from edged.observe.logs import set_up_logging; set_up_logging(); logging.warning('x')"
+    environment = {name: value for name, value in os.environ.items() if name != "JOURNAL_STREAM"}
+    said = {}
+    for zone in ("Asia/Tokyo", "UTC"):
+        done = subprocess.run([sys.executable, "-c", script], env=environment | {"TZ": zone}, capture_output=True,
+                              text=True, check=True)  # fmt: skip
+        said[zone] = done.stderr
+        assert re.match(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z WARNING root: x$", done.stderr)
+    assert said["Asia/Tokyo"][:13] <= said["UTC"][:13]  # the same hour, not nine later

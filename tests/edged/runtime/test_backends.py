@@ -234,6 +234,26 @@ def test_an_engine_that_finds_room_later_is_taken(gpu, plant, tmp_path, clock):
     assert plant.status == (TENSORRT, "")
 
 
+def test_what_runs_instead_of_a_bad_engine_is_made_once(gpu, plant, tmp_path, clock, monkeypatch):
+    """ONNX Runtime on the GPU, say: each try of the engine made it anew, and told of it."""
+    build(tmp_path)
+    gpu[1].faults.read_fails = True
+    made = []
+
+    class Fast(OnnxEmbedder):
+        def close(self):
+            made.remove(self)
+
+    def instead(self, bundle, reason):
+        made.append(Fast(BUNDLE))
+        self._hand_over(bundle, made[-1], reason)
+
+    monkeypatch.setattr(Backends, "_without_engine", instead)
+    assert tries(gpu, plant, clock, 500) == [0, 60, 180, 420]
+    assert len(plant.said) == 1
+    assert len(made) == 1
+
+
 def test_an_engine_that_fails_again_and_again_is_left_alone_for_longer(gpu, plant, segments, tmp_path, clock):
     build(tmp_path)
     switched = []

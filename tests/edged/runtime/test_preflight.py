@@ -61,12 +61,3 @@ def test_thresholds_need_no_restart() -> None:
 )
 def test_what_needs_a_restart_is_named(changes: dict[str, Any], expected: list[str]) -> None:
     assert needs_restart(config(), config(**changes)) == expected
-
-
-def test_what_reload_takes_over_is_what_the_keepers_take() -> None:
-    """One list here, one with each keeper: they say the same."""
-    from edged.references.thresholds import _THRESHOLD_SETTINGS
-    from edged.runtime.keyword_limits import _THRESHOLDS
-    from edged.runtime.preflight import TAKEN_OVER
-
-    assert TAKEN_OVER == _THRESHOLD_SETTINGS | _THRESHOLDS

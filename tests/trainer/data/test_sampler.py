@@ -199,8 +199,12 @@ def test_two_trainings_into_one_directory_do_not_empty_each_others_corpus(tmp_pa
     assert (open_corpus(tmp_path / "c.npy", "k").signals > 0).all()
 
 
-def test_no_room_for_the_corpus_is_told_before_it_is_filled(tmp_path: Path) -> None:
-    """On a full disk, writing to a mapped file killed the process without a word (SIGBUS)."""
+def test_no_room_for_the_corpus_is_told_before_it_is_filled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a full disk, writing to a mapped file killed the process without a word (SIGBUS).
+
+    To ask for all of it filled the disk for a moment, and whoever wrote then failed.
+    """
+    monkeypatch.setattr("os.posix_fallocate", lambda *_: pytest.fail("asked for more than there is"))
     with pytest.raises(StorageError, match="cannot be written"):
         write_corpus(tmp_path / "c.npy", [("a", np.zeros(1 << 20, np.float32))], 1 << 22, 1 << 20)
     assert not list(tmp_path.iterdir())

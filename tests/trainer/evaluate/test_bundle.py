@@ -18,6 +18,7 @@ from tests.fakes.commandline import edged  # noqa: F401 - a fixture
 from trainer.anomaly_bundle import write_anomaly_bundle
 from trainer.data.recordings import read_machine_data
 from trainer.evaluate.bundle import fit_section, neighbour_folds, run_bundle
+from trainer.evaluate.hearing import hear_all
 
 SPEC = AnomalySpec(
     segment_samples=16_000, hop_samples=8_192, n_mels=8, inputs=(), statistics={"quiet": ("p5",), "mean": ("mean",)}
@@ -95,7 +96,7 @@ def test_normal_scores_are_means_over_each_left_out_clip(tmp_path, bundle):
     write_dcase(tmp_path)
     clips = read_machine_data(tmp_path)
     (section,) = run_bundle(bundle, clips).judged
-    heard = trainer.evaluate.bundle._hear_all(bundle, [clip for clip in clips if clip.for_training], False)
+    heard = hear_all(bundle, [clip for clip in clips if clip.for_training])
     scorer = fit_section(list(heard.values()), REPRESENTATIONS)
     by_clip = scorer.normal_scores.reshape(12, 3)  # 1.6 s: segments at 0, 0.512 and 0.6 s
     np.testing.assert_allclose(np.sort(section.normal_scores), np.sort(by_clip.mean(axis=1)))
@@ -107,7 +108,7 @@ def test_without_normal_test_clips_every_clip_is_judged_by_others(tmp_path, bund
     (section,) = run.judged
     assert (len(section.normal), len(section.anomalous), len(section.normal_scores)) == (7, 2, 7)
     assert "5 folds of neighbours" in run.notes[0]
-    heard = list(trainer.evaluate.bundle._hear_all(bundle, read_machine_data(tmp_path), False).values())
+    heard = list(hear_all(bundle, read_machine_data(tmp_path)).values())
     normal = [h for h in heard if h.clip.for_training]
     rest = fit_section(normal[2:], REPRESENTATIONS)  # 7 clips in 5 folds: the first holds clips 0 and 1
     expected = [rest.scores(h.vectors).mean() for h in normal[:2]]
