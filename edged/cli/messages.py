@@ -102,7 +102,7 @@ def _print_status(answer: dict[str, Any]) -> None:
     for line in _safe_mode_lines(answer.get("safe_mode")):
         print(line)
     for section in ("devices", "streams", "backends"):
-        print_table(section, *_columns_and_rows(answer.get(section, {})))
+        print_table(section, *_facts_by_name(answer.get(section, {})))
     for line in _storage_lines(answer.get("storage", {}), answer.get("events", {})):
         print(line)
     if refused := {what: n for what, n in answer.get("security", {}).get("refused", {}).items() if n}:
@@ -154,12 +154,16 @@ def event_line(event: dict[str, Any]) -> str:
     return f"{event.get('time', '')}  {where:16s} {kind:10s} {' '.join(facts)}"
 
 
-def _columns_and_rows(section: Any) -> tuple[list[str], list[list[object]]]:
-    """A mapping of mappings as a table; nested values become short text."""
+def _facts_by_name(section: Any) -> tuple[list[str], list[list[object]]]:
+    """A mapping of mappings as a table, a column each, as there are more facts than devices; nested values become text.
+
+    >>> _facts_by_name({"press": {"state": "ok", "overruns": 0}, "mill": {"state": "lost"}})
+    (['', 'press', 'mill'], [['state', 'ok', 'lost'], ['overruns', 0, None]])
+    """
     items = section.items() if isinstance(section, dict) else enumerate(section)
-    rows = [(name, value if isinstance(value, dict) else {"": value}) for name, value in items]
-    columns = list(dict.fromkeys(key for _, value in rows for key in value))
-    return ["name", *columns], [[name, *(_short(value.get(key)) for key in columns)] for name, value in rows]
+    columns = {str(name): value if isinstance(value, dict) else {"": value} for name, value in items}
+    facts = list(dict.fromkeys(fact for values in columns.values() for fact in values))
+    return ["", *columns], [[fact, *(_short(values.get(fact)) for values in columns.values())] for fact in facts]
 
 
 def threshold_text(facts: dict[str, Any]) -> str:

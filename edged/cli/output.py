@@ -10,7 +10,9 @@ from typing import Any
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-from rich.table import Table
+from rich.table import Column, Table
+
+_PIPE_WIDTH = 10_000  # a table is as wide as its cells; nothing is cut for programs that read lines
 
 
 def let_any_text_out() -> None:
@@ -38,11 +40,14 @@ def _is_not_unicode() -> bool:
 
 
 def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
-    """A table for people; wide enough for pipes too. What looks like Rich's markup (`[old]`, `:mic:`) is text."""
-    table = Table(*columns, title=title, title_justify="left")
+    """A table for people: no cell is cut, on a terminal it goes on in the next line.
+
+    What looks like Rich's markup (`[old]`, `:mic:`) is text.
+    """
+    table = Table(*(Column(name, overflow="fold") for name in columns), title=title, title_justify="left")
     for row in rows:
         table.add_row(*("" if cell is None else str(cell) for cell in row))
-    Console(width=None if sys.stdout.isatty() else 160, markup=False, emoji=False).print(table)
+    Console(width=None if sys.stdout.isatty() else _PIPE_WIDTH, markup=False, emoji=False).print(table)
 
 
 def note(text: str) -> None:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from trainer.data.check_report import Finding, Report
 
 _LISTED_FILES = 3
-_PIPE_WIDTH = 160
+_PIPE_WIDTH = 10_000  # tables are as wide as their cells; nothing is cut for programs that read lines
 
 
 def check(

@@ -49,3 +49,21 @@ def test_brackets_and_colons_in_a_table_are_text(capsys):
     print_table("site[a].yaml: ok", ("clip", "why"), [("take[old].wav", "[/dev/snd]: gone"), ("a:mic:", None)])
     shown = capsys.readouterr().out
     assert all(text in shown for text in ("site[a].yaml", "take[old].wav", "[/dev/snd]: gone", "a:mic:"))
+
+
+LONG = "usb-C-Media_Electronics_Inc._USB_PnP_Sound_Device-00/" * 6
+
+
+def test_no_cell_is_cut_in_a_pipe(capsys):
+    print_table("devices", ("", "press"), [("path", LONG), ("state", "ok")])
+    assert any(LONG in line for line in capsys.readouterr().out.splitlines())
+
+
+def test_on_a_terminal_a_long_cell_goes_on_in_the_next_line(capsys, monkeypatch):
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    for name, value in (("COLUMNS", "60"), ("TERM", "dumb"), ("NO_COLOR", "1")):
+        monkeypatch.setenv(name, value)
+    print_table("devices", ("", "press"), [("path", LONG), ("state", "ok")])
+    lines = capsys.readouterr().out.splitlines()
+    assert max(map(len, lines)) <= 80
+    assert LONG in "".join(line.strip("│┃ ").removeprefix("path").strip(" │") for line in lines)
