@@ -75,8 +75,11 @@ def events(
     """
     from edged.configfile import load_config
     from edged.events.journal import read_journal
+    from edged.state import DATABASE_NAME
 
     settings = load_config(config, state)
+    if not (settings.state_path / DATABASE_NAME).exists():
+        note(f"edged: {settings.state_path}: no daemon has run with this state directory; another one: --state DIR")
     for event in read_journal(settings.state_path, since=since, topics=topic or ("",), limit=limit):
         print_line(event) if jsonl else print(event_line(event))
 

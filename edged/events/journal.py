@@ -16,7 +16,7 @@ from edged.errors import StateError, UsageError
 from edged.events import retention
 from edged.events.retention import Bounds
 from edged.events.schema import Journalled
-from edged.state import Database, state_error, transaction
+from edged.state import DATABASE_NAME, Database, state_error, transaction
 
 _SCHEMA = (
     """CREATE TABLE IF NOT EXISTS journal_events (
@@ -219,14 +219,20 @@ def read_journal(
 ) -> list[dict[str, Any]]:
     """Events after a sequence number, or from the first one of an RFC 3339 time on.
 
+    A directory in which nothing was ever kept has none; it is not made.
+
     Raises:
         UsageError: ``since`` is neither.
         StateError: the database cannot be read.
     """
+    after = int(since) if re.fullmatch(r"\d{1,18}", since) else None
+    from_ns = parse_time_ns(since) if after is None else 0
+    if not (state_dir / DATABASE_NAME).exists():
+        return []
     with JournalReader(state_dir) as reader:
-        if re.fullmatch(r"\d{1,18}", since):
-            return reader.after(int(since), topics=topics, limit=limit)
-        return reader.since(parse_time_ns(since), topics=topics, limit=limit)
+        if after is None:
+            return reader.since(from_ns, topics=topics, limit=limit)
+        return reader.after(after, topics=topics, limit=limit)
 
 
 def parse_time_ns(text: str) -> int:

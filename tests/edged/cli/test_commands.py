@@ -143,3 +143,10 @@ def test_drift_is_one_line_with_its_state():
     facts = {"onset_s": 60.0, "score": 2.5, "severity": None, "details": {"state": "set in", "spreads": 2.61}}
     line = event_line({"time": "T", "stream": "fan", "kind": "drift", "domain": "night", **facts})
     assert line == "T  fan              drift      domain=night set in spreads=2.6 onset=60.00s score=2.500"
+
+
+def test_a_mistyped_state_directory_is_named_and_not_made(edged, tmp_path):  # noqa: F811
+    result = edged("events", "--state", str(tmp_path / "mistyped"))
+    assert (result.code, result.out) == (0, "")
+    assert "mistyped: no daemon has run" in result.err
+    assert not (tmp_path / "mistyped").exists()

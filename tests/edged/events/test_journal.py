@@ -48,6 +48,8 @@ def test_is_bounded_and_never_uses_a_number_again(tmp_path):
 
 def test_a_state_without_a_journal_holds_nothing(tmp_path):
     assert read_journal(tmp_path) == []
+    assert read_journal(tmp_path / "mistyped") == []
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize("text", ["yesterday", "2026-01-31", "2026-01-31T10:00:00", ""])
