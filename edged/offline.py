@@ -95,20 +95,24 @@ def judge_file(
     return Judgement(monitor.name, scored, detections, seconds(n_lost) if n_lost > 1 else 0.0)  # one by rounding
 
 
-def clip_score(path: Path, judgement: Judgement) -> float:
-    """One anomaly score for a clip: the mean over those of its segments whose input was sound.
+def clip_fields(path: Path, judgement: Judgement) -> dict[str, Any]:
+    """Score and threshold of a clip, each the mean over those of its segments whose input was sound.
 
     Raises:
         AudioError: there is nothing in it to score, or no segment could be judged.
     """
     if not judgement.scored:
         raise AudioError(f"{path}: {NOTHING}", fix="record or convert it again")
-    judged_scores = [scored.anomaly_score for scored in judgement.scored if scored.is_judged]
-    if not judged_scores:
+    judged = [scored for scored in judgement.scored if scored.is_judged]
+    if not judged:
         raise AudioError(
             f"{path}: none of it can be judged: {_inputs(judgement)}", fix="check the microphone and record it again"
         )
-    return float(np.mean(judged_scores))
+    return {
+        "file": str(path),
+        "score": float(np.mean([scored.anomaly_score for scored in judged])),
+        "threshold": float(np.mean([scored.threshold for scored in judged])),
+    }
 
 
 def left_out(judgement: Judgement) -> list[str]:

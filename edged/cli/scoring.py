@@ -57,6 +57,8 @@ def score(
         n_found += 1
         fields["file"] = printable_name(fields["file"])
         if jsonl:
+            if mode == "clip":
+                fields.pop("threshold")  # the line for programs is file and score
             print_line(fields)
         else:
             print(" ".join(f"{key}={_short(value)}" for key, value in fields.items()), flush=True)
@@ -105,7 +107,7 @@ def _judged(
 ) -> list[dict[str, Any]]:
     """What is to be printed of a file and a monitor; what else should be known of the file goes into `remarks`."""
     from edged.capture.files import channel_count
-    from edged.offline import clip_score, event_fields, judge_file, left_out, score_fields
+    from edged.offline import clip_fields, event_fields, judge_file, left_out, score_fields
 
     n_channels = channel_count(path)
     if channel is None:
@@ -117,7 +119,7 @@ def _judged(
         reference = None
     judgement = judge_file(path, monitor, assembly, channel=channel, reference=reference)
     if mode == "clip":
-        found = [{"file": str(path), "score": clip_score(path, judgement)}]
+        found = [clip_fields(path, judgement)]
     elif mode == "scores":
         found = [score_fields(path, scored) for scored in judgement.scored]
     else:

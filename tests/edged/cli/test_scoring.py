@@ -34,6 +34,15 @@ def test_segments_without_sound_are_left_out_of_a_clips_score(edged, enrolled, t
     assert f"{len(dead)} of {len(segments)} segments left out" in torn.err
 
 
+def test_a_clip_is_told_with_its_threshold_and_to_programs_without(edged, enrolled, tmp_path):  # noqa: F811
+    sf.write(tmp_path / "well.wav", machine(10, 51), RATE_HZ)
+    told = edged("score", "--clip", tmp_path / "well.wav", "--state", enrolled).out.split()
+    segment = edged("score", "--scores", "--jsonl", tmp_path / "well.wav", "--state", enrolled).lines[0]
+    program = edged("score", "--clip", "--jsonl", tmp_path / "well.wav", "--state", enrolled).lines[0]
+    assert told[1:] == [f"{key}={segment[key]:.3f}" for key in ("score", "threshold")]
+    assert program == {"file": str(tmp_path / "well.wav"), "score": segment["score"]}
+
+
 def test_a_clip_of_which_nothing_can_be_judged_is_refused_by_its_reason(edged, enrolled, tmp_path):  # noqa: F811
     sf.write(tmp_path / "dead.wav", np.full(12 * RATE_HZ, 0.01, np.float32), RATE_HZ)
     sf.write(tmp_path / "well.wav", machine(10, 51), RATE_HZ)
