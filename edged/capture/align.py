@@ -11,8 +11,8 @@ class Alignment:
     """Turns the frames of successive children into device blocks with one running index.
 
     A live device goes on while its child is away: what it would have delivered since the last block is declared lost
-    when the next block comes. A paced file is played on from where it would be by then; other sources go on where they
-    were cut.
+    when the next block comes; so it is for a FIFO to which nobody wrote meanwhile. A paced file is played on from where
+    it would be by then; other sources go on where they were cut.
 
     Args:
         spec: the source.
@@ -25,6 +25,7 @@ class Alignment:
         self._last_block_s = 0.0
         self._offset: int | None = 0  # what to add to the child's own index; None until a live child's first block
         self._child_next = 0
+        self._was_absent = False  # what is not live goes on where it was cut, unless its maker was gone meanwhile
         self._child_shape: tuple[int, int] | None = None  # rate and channels, which do not change within a child's life
         self.lost = 0
         self.overruns = 0
@@ -46,6 +47,10 @@ class Alignment:
         self._offset, self._child_next = None, 0
         return self._spec
 
+    def absent(self) -> None:
+        """The device is not there: time goes on without it, whatever it is."""
+        self._was_absent = True
+
     def block(self, frame: Frame, now_s: float) -> DeviceBlock:
         """The device block in a BLOCK frame that came at ``now_s``.
 
@@ -65,6 +70,7 @@ class Alignment:
         block = DeviceBlock(sample, audio, frame.rate_hz, lost_before=sample - self._next)
         self.lost += block.lost_before
         self.overruns += frame.lost > 0
+        self._was_absent = False
         self._child_next = frame.sample + len(audio)
         self._next, self._last_block_s = block.end, now_s
         return block
@@ -77,7 +83,8 @@ class Alignment:
 
     def _first_index(self, n_frames: int, now_s: float) -> int:
         """Where the first block of another child of a live device lies; at least one stream sample is lost."""
-        away_frames = round((now_s - self._last_block_s) * self.rate_hz) if self._spec.is_live else 0
+        goes_on = self._spec.is_live or self._was_absent
+        away_frames = round((now_s - self._last_block_s) * self.rate_hz) if goes_on else 0
         at_least = -(-self.rate_hz // SAMPLE_RATE_HZ)
         return self._next + max(at_least, away_frames - n_frames)
 

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
-from edged.capture.source import AudioFormat, DeviceBlock, SourceSpec
+from edged.capture.source import AbsentDeviceError, AudioFormat, DeviceBlock, SourceSpec
 from edged.errors import AudioError, DeviceError
 from edged.flow import Float32Array
 
@@ -28,7 +28,7 @@ class PcmSource:
     """Interleaved samples without header. Only whole frames are ever read, so channels never shift.
 
     Args:
-        spec: with rate, channels and sample format.
+        spec: with rate, channels and sample format; of a FIFO that reopens, the first who writes to it is waited for.
 
     Raises:
         AudioError: if the path is not there.
@@ -37,11 +37,21 @@ class PcmSource:
     def __init__(self, spec: SourceSpec) -> None:
         self._spec = spec
         self._closed = False
+        self._left_bytes: int | None = None  # until the end, once the writer has closed
         self._fd = _open(spec.target)
+        self._poller = select.poll()
+        self._poller.register(self._fd, select.POLLIN)
+        self._reopens = spec.reopens and stat.S_ISFIFO(os.fstat(self._fd).st_mode)
+        if self._reopens:
+            self._poller.poll()
         self.format = AudioFormat(spec.rate_hz, spec.channels)
 
     def blocks(self) -> Iterator[DeviceBlock]:
-        """Samples as they come, at most ``block_s`` at once, until the writer closes (half a frame is dropped then)."""
+        """Samples as they come, at most ``block_s`` at once, until the writer closes (half a frame is dropped then).
+
+        Raises:
+            AbsentDeviceError: the writer of a FIFO that reopens has closed it.
+        """
         frame_bytes = _BYTES[self._spec.sample_format] * self._spec.channels
         block_bytes = frame_bytes * max(1, round(self._spec.block_s * self._spec.rate_hz))
         sample = self._spec.start_frame
@@ -49,24 +59,44 @@ class PcmSource:
             block = DeviceBlock(sample, self._decode(data), self._spec.rate_hz)
             yield block
             sample = block.end
+        if self._reopens and not self._closed:
+            raise AbsentDeviceError(f"{self._spec.target}: its writer has closed it; the next one is waited for")
 
     def _whole_frames(self, frame_bytes: int, block_bytes: int) -> bytes:
         """What there is in whole frames; empty at the end.
 
-        Half a frame stays in the pipe: if this child is killed, the next one finds the channels in their places.
+        Half a frame stays in the pipe while its writer does: if this child is killed, the next one finds the channels
+        in their places.
         """
-        poller = select.poll()
-        poller.register(self._fd, select.POLLIN)
         while not self._closed:
-            ready = poller.poll(_POLL_MS)
-            if not ready:
+            available = self._available_bytes()
+            if available is None:
                 continue
-            available = _readable_bytes(self._fd)
             whole = min(block_bytes, available - available % frame_bytes)
-            if whole or available == 0 or ready[0][1] & select.POLLHUP:
-                return os.read(self._fd, whole) if whole else b""
+            if self._left_bytes is not None:
+                self._left_bytes = available - whole
+            if whole:
+                return os.read(self._fd, whole)
+            if self._left_bytes is not None or available == 0:
+                os.read(self._fd, available)  # half a frame of whoever has closed
+                return b""
             time.sleep(_HALF_FRAME_WAIT_S)
         return b""
+
+    def _available_bytes(self) -> int | None:
+        """What can be read without waiting, None if nothing came for a while.
+
+        Once the writer has closed it is what it left: half a frame of its never meets the next one's samples.
+        """
+        if self._left_bytes is not None:
+            return self._left_bytes
+        ready = self._poller.poll(_POLL_MS)
+        if not ready:
+            return None
+        available = _readable_bytes(self._fd)
+        if ready[0][1] & select.POLLHUP:
+            self._left_bytes = available
+        return available
 
     def _decode(self, data: bytes) -> Float32Array:
         """float32 (n_frames, channels), full scale +-1."""

@@ -27,6 +27,7 @@ class SourceSpec:
         sample_format: of raw PCM.
         speed: file: 1 = real time, 4 = four times faster, 0 = as fast as it is taken.
         loop: file: begin again at the end, without a gap.
+        reopens: pcm: a FIFO outlives those who write to it: the next one is waited for.
         block_s: length of the blocks handed over.
         silent_after_s: microphone: one that delivers nothing for this long is gone.
         realtime_priority: microphone: of the child's threads where it is permitted; 0 = none is asked for.
@@ -40,6 +41,7 @@ class SourceSpec:
     sample_format: SampleFormat = "s16le"
     speed: float = 1.0
     loop: bool = False
+    reopens: bool = False
     block_s: float = 0.02
     silent_after_s: float = 3.0
     realtime_priority: int = 0

@@ -148,10 +148,13 @@ class Supervisor:
         """Report a failure and wait out the back-off (unless stopping, or the failure is permanent)."""
         if self._stop.is_set():
             return
+        is_absent = isinstance(error, AbsentDeviceError)
+        if is_absent:
+            self._alignment.absent()
         delay_s = self._life.failed(
             self._now_s(),
             permanent=not self._spec.is_live and _is_permanent(error),  # a device may come back as it was
-            absent=isinstance(error, AbsentDeviceError),
+            absent=is_absent,
         )
         self._sink.changed(CaptureChange(self._life.state, str(error), delay_s))
         if self._life.state in BETWEEN_CHILDREN and not self._wait(delay_s):
@@ -181,7 +184,7 @@ class Supervisor:
 
     def _read(self, child: Child) -> None:
         """Deliver frames until END."""
-        timeout_s = self._settings.start_timeout_s
+        timeout_s = _FOR_EVER_S if self._spec.reopens else self._settings.start_timeout_s
         while frame := child.read(timeout_s):
             if frame.kind in _FROM_A_RUNNING_SOURCE:
                 self.is_realtime = bool(frame.flags & REALTIME)
@@ -217,4 +220,4 @@ def _is_permanent(error: Exception) -> bool:
 
 _FROM_A_RUNNING_SOURCE = (FrameKind.FORMAT, FrameKind.BLOCK)
 _FOR_EVER_S = 1e9
-"""A file or a pipe may be silent as long as it likes."""
+"""A file or a pipe may be silent as long as it likes, and a FIFO may wait for whoever writes to it."""

@@ -155,9 +155,12 @@ def _troubles(status: dict[str, Any]) -> list[Finding]:
         if device["state"] not in {"running", "ended", "starting"}:
             text = f"device {name} is {device['state']}: {device['reason']}"
             found.append(wrong("daemon", text, "plug it in; `edged devices` shows what is there"))
+        if device["state"] == "starting" and device["reason"]:
+            text = f"device {name} is begun again: {device['reason']}"
+            found.append(note("daemon", text, "plug it in, or start what writes into the pipe"))
         if device["state"] == "ended":
             text = f"device {name} has ended: nothing more is heard of it"
-            found.append(note("daemon", text, "`edged restart` begins it again; a FIFO ends with whoever writes to it"))
+            found.append(note("daemon", text, "`edged restart` begins it again"))
     for name, stream in status["streams"].items():
         if stream["input"] not in {"ok", "none yet"}:
             text = f"stream {name}: its input is {stream['input']}"

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from edged.capture.lifecycle import BETWEEN_CHILDREN, CaptureState
+from edged.capture.pcm import STDIN
 from edged.capture.source import DeviceBlock, SourceSpec
 from edged.capture.supervisor import CaptureChange, Supervisor
 from edged.config import CaptureSettings, DeviceSettings, FileSettings, MicrophoneSettings
@@ -19,11 +20,14 @@ _TROUBLED = BETWEEN_CHILDREN | {CaptureState.FAILED}
 _REPORTED = frozenset(CaptureState) - {CaptureState.STARTING}
 
 
-def source_spec(settings: DeviceSettings, capture: CaptureSettings, channels: int) -> SourceSpec:
+def source_spec(
+    settings: DeviceSettings, capture: CaptureSettings, channels: int, *, has_an_end: bool = False
+) -> SourceSpec:
     """What the capture child is to open.
 
     Args:
         channels: how many the streams need, at least.
+        has_an_end: the run ends with its sources: a FIFO is not waited for again.
     """
     block_s = capture.block_ms / 1000
     if isinstance(settings, MicrophoneSettings):
@@ -46,6 +50,7 @@ def source_spec(settings: DeviceSettings, capture: CaptureSettings, channels: in
         settings.rate_hz,
         settings.channels,
         sample_format=settings.encoding,
+        reopens=settings.reopen and not has_an_end and str(settings.path) != STDIN,
         block_s=block_s,
     )
 

@@ -56,7 +56,7 @@ def build_plant(
         streams = [stream for stream in plant.streams.values() if stream.device == name]
         if streams:
             channels = 1 + max(config.streams[stream.name].channel for stream in streams)
-            spec = source_spec(config.devices[name], config.capture, channels)
+            spec = source_spec(config.devices[name], config.capture, channels, has_an_end=config.exit_when_done)
             plant.devices[name] = Device(name, spec, streams, config.capture, announce)
     return plant
 

@@ -43,6 +43,11 @@ class PcmSettings(Settings):
     encoding: Literal["s16le", "f32le"] = Field(default="s16le", description="sample format")
     rate_hz: int = Field(default=16000, ge=8000, le=192000, description="sample rate")
     channels: int = Field(default=1, ge=1, le=64, description="interleaved channels")
+    reopen: bool = Field(
+        default=True,
+        description="a FIFO: when its writer has closed it, wait for the next one; stdin ends, and with "
+        "`exit_when_done` every pipe",
+    )
 
 
 DeviceSettings = Annotated[MicrophoneSettings | FileSettings | PcmSettings, Field(discriminator="source")]

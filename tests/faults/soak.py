@@ -36,6 +36,7 @@ def plant_in(directory):
     """Four streams of one device, all enrolled."""
     plant = Plant(directory, write_small_bundle(directory / "small", hop_samples=HOP_SAMPLES))
     device = {"source": "pcm", "path": str(directory / "pcm"), "channels": N_STREAMS, "encoding": "f32le"}
+    device["reopen"] = False
     os.mkfifo(directory / "pcm")
     plant.add("s0", device)
     for n in range(N_STREAMS):

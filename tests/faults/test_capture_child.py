@@ -91,3 +91,23 @@ def test_what_sound_libraries_chatter_is_kept_short_and_out_of_the_log(monkeypat
     assert psutil.Process().memory_info().rss / 2**20 - before_mib < 5
     captured = capfd.readouterr()
     assert captured.out + captured.err == ""
+
+
+def test_a_pipe_outlives_those_who_write_to_it(plant, normal_clips, tmp_path):
+    """What ffmpeg or arecord write is heard again after they were started anew; the time between is declared lost."""
+    pipe = tmp_path / "pcm"
+    os.mkfifo(pipe)
+    plant.add("press", {"source": "pcm", "path": str(pipe), "encoding": "f32le"})
+    plant.settings["capture"] = {"restart_initial_s": 0.05, "restart_max_s": 0.1}
+    plant.enroll("press", normal_clips)
+    with plant.daemon() as daemon, plant.client(daemon) as client, plant.subscriber() as subscriber:
+        assert client.call("status")["devices"]["press"]["state"] == "starting"
+        for n_writers in (1, 2, 3):
+            pipe.write_bytes(hum(2.0, n_writers).tobytes())
+            receive_until(subscriber, is_state("running"))
+            receive_until(subscriber, is_state("absent"))
+        status = client.call("status")
+        assert status["devices"]["press"]["reason"].startswith(f"{pipe}: its writer has closed it")
+        assert_books_balance(status)
+        assert status["streams"]["press"]["heard"] >= 3 * 2.0 * RATE_HZ
+        assert status["devices"]["press"]["lost_frames"] > 0

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from edged.capture.pcm import PcmSource
-from edged.capture.source import SourceSpec
+from edged.capture.source import AbsentDeviceError, SourceSpec
 from edged.errors import AudioError, DeviceError
 
 
@@ -51,6 +51,30 @@ def test_a_reader_that_is_killed_leaves_half_a_frame_for_the_next(tmp_path):
         (block,) = itertools.islice(second.blocks(), 1)
     np.testing.assert_array_equal(block.frames * 32768, [[4, 5, 6]])
     second.close()
+
+
+def test_whoever_writes_next_is_waited_for_and_gets_none_of_the_last_ones_half_frame(tmp_path):
+    """With systemd's Restart= the next writer may be there before this child is gone."""
+    fifo = tmp_path / "pcm"
+    os.mkfifo(fifo)
+    spec = SourceSpec("pcm", str(fifo), rate_hz=16000, channels=2, reopens=True)
+    writer = feed(fifo, [np.array([1, 2, 3], "<i2").tobytes()])
+    first = PcmSource(spec)
+    blocks = first.blocks()
+    heard = [next(blocks).frames]
+    with pytest.raises(AbsentDeviceError, match="its writer has closed it"):
+        next(blocks)
+    writer.join()
+    with fifo.open("wb", buffering=0) as out:
+        out.write(np.array([5, 6], "<i2").tobytes())
+        second = PcmSource(spec)
+        first.close()
+        blocks = second.blocks()
+        heard.append(next(blocks).frames)
+    with pytest.raises(AbsentDeviceError):
+        next(blocks)
+    second.close()
+    np.testing.assert_array_equal(np.concatenate(heard) * 32768, [[1, 2], [5, 6]])
 
 
 def test_a_file_on_standard_input_is_read_to_its_end(tmp_path):

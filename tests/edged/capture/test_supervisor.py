@@ -149,6 +149,19 @@ def test_a_live_device_loses_what_it_would_have_delivered_while_its_child_was_aw
     assert alignment.lost == 31940
 
 
+def test_time_goes_on_for_a_pipe_whose_writer_is_gone_and_not_for_one_whose_reader_was_killed():
+    alignment = Alignment(SourceSpec("pcm", "/fifo", rate_hz=16000, channels=1, reopens=True))
+    alignment.new_child(0.0)
+    alignment.block(block_frame(0), 10.0)
+    alignment.new_child(11.0)
+    assert alignment.block(block_frame(0), 12.0).lost_before == 1
+    alignment.absent()
+    alignment.new_child(12.5)
+    assert alignment.block(block_frame(0), 13.0).lost_before == 16000 - 160
+    alignment.new_child(13.5)
+    assert alignment.block(block_frame(0), 14.0).lost_before == 1
+
+
 def test_a_device_that_returns_with_another_rate_keeps_the_time():
     alignment = Alignment(MICROPHONE)
     alignment.new_child(0.0)

@@ -172,6 +172,19 @@ def test_a_running_daemons_troubles_are_told(config, monkeypatch):
     assert levels(installation.daemon(config)) == ["ok", "wrong", "wrong", "note", "wrong"]
 
 
+def test_a_pipe_that_waits_for_its_writer_and_a_file_that_has_ended_are_told(config, monkeypatch):
+    devices = {
+        "pipe": {"state": "starting", "reason": "/run/card: its writer has closed it"},
+        "new": {"state": "starting", "reason": ""},
+        "file": {"state": "ended", "reason": "16000 Hz, 1 channels"},
+    }
+    status = {"version": __version__, "uptime_s": 7200.0, "storage": {}, "devices": devices, "streams": {}}
+    monkeypatch.setattr(installation, "ControlClient", answering(status))
+    _, pipe, file = installation.daemon(config)
+    assert (pipe.level, "its writer has closed it" in pipe.text) == ("note", True)
+    assert (file.level, "file has ended" in file.text) == ("note", True)
+
+
 def test_a_daemon_that_runs_on_after_an_upgrade_is_found(config, monkeypatch):
     """What it does not tell yet ended the command with a traceback."""
     monkeypatch.setattr(installation, "ControlClient", answering({"version": "0.0.1", "uptime_s": 7200.0}))

@@ -31,11 +31,24 @@ CAPTURE = CaptureSettings(block_ms=40)
             PcmSettings(source="pcm", encoding="f32le", rate_hz=44100, channels=2),
             SourceSpec("pcm", "-", 44100, 2, sample_format="f32le", block_s=0.04),
         ),
+        (
+            PcmSettings(source="pcm", path=Path("/run/card")),
+            SourceSpec("pcm", "/run/card", 16000, 1, reopens=True, block_s=0.04),
+        ),
+        (
+            PcmSettings(source="pcm", path=Path("/run/card"), reopen=False),
+            SourceSpec("pcm", "/run/card", 16000, 1, block_s=0.04),
+        ),
     ],
 )
 def test_a_device_of_the_configuration_becomes_what_the_child_opens(settings, spec):
     assert source_spec(settings, CAPTURE, channels=2) == spec
     assert SourceSpec.from_json(spec.to_json()) == spec
+
+
+def test_a_run_that_ends_with_its_sources_waits_for_nobody():
+    settings = PcmSettings(source="pcm", path=Path("/run/card"))
+    assert not source_spec(settings, CAPTURE, 1, has_an_end=True).reopens
 
 
 def test_a_device_that_keeps_failing_is_told_once_and_its_return_too():
