@@ -107,16 +107,29 @@ def test_clips_enrolled_after_an_upgrade_join_the_old_ones(upgraded):
     assert (len(monitor.bank.clips), monitor.advice) == (6, "")
 
 
+def of_1_1_1(bundle):
+    """What edged-anomaly 1.1.1 was, as far as its vectors depend on it."""
+    manifest = bundle.manifest
+    quiet, change, embedding = manifest.representations
+    then = {
+        "features_digest": "2deff0f7da73c1d6d805c8eac227173cdbf37dd07c2d8e8306eb58d5d4846cea",
+        "files": {"model.onnx": "0b54f8110da16444fd8f3b59c2fdb4ec2aa4c9f79ac1b8baf154a2d088931e44"},
+        "representations": (quiet, change, embedding.model_copy(update={"dim": 256})),
+    }
+    return replace(bundle, digest="of 1.1.1", manifest=manifest.model_copy(update=then))
+
+
 def test_a_bank_of_the_bundle_before_is_known_though_it_does_not_say_so():
-    """Banks of edged-anomaly 1.1.0 hold the digest of its manifest only."""
-    bundle = open_bundle("anomaly")
+    """Banks of edged-anomaly 1.1.0 hold the digest of its manifest only; 1.1.1 embeds as it did, 1.2.0 does not."""
+    bundle = of_1_1_1(open_bundle("anomaly"))
     old = {
         "bundle": "edged-anomaly@1.1.0",
         "bundle_digest": "1e494af2e0b568e087c8fc4a8617dc181042e0ffd2d59d15214565903abc8ff9",
     }
     check_same_bundle(old, bundle, "press/anomaly")
-    with pytest.raises(StateError, match="is another"):
-        check_same_bundle(old | {"bundle_digest": "0" * 64}, bundle, "press/anomaly")
+    for facts, newer in ((old | {"bundle_digest": "0" * 64}, bundle), (old, open_bundle("anomaly"))):
+        with pytest.raises(StateError, match="is another"):
+            check_same_bundle(facts, newer, "press/anomaly")
 
 
 def test_a_bundle_of_another_network_has_other_vectors(tmp_path):

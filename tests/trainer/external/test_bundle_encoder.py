@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 import edged
 from edged.assembly import open_bundle
@@ -11,7 +12,9 @@ from edged.embed.onnx import OnnxEmbedder
 from edged.errors import AudioError, BundleError
 from edged.pipeline import embed_signal
 from tests.fakes.sounds import machine, word
+from trainer.export import export_onnx
 from trainer.external.bundle_encoder import open_encoder
+from trainer.models.compact import CompactDualBranch
 
 
 def test_anomaly_bundle_gives_its_segments_embeddings() -> None:
@@ -20,7 +23,7 @@ def test_anomaly_bundle_gives_its_segments_embeddings() -> None:
     expected = [e.vectors["embedding"] for e in embed_signal(clip, bundle, OnnxEmbedder(bundle))]
     encoder = open_encoder("anomaly")
     np.testing.assert_array_equal(encoder.vectors(clip), np.stack(expected))
-    assert (encoder.label, encoder.dim) == ("edged-anomaly", 256)
+    assert (encoder.label, encoder.dim) == ("edged-anomaly", 128)
 
 
 def test_keyword_bundle_gives_means_over_960_ms() -> None:
@@ -50,7 +53,7 @@ def test_no_such_encoder(tmp_path: Path) -> None:
 
 
 def test_a_shipped_network_runs_as_a_mere_onnx_file(tmp_path: Path) -> None:
-    """The keyword network wants 32 log-mel frames and gives 4 vectors of 128; the anomaly network wants two inputs."""
+    """The keyword network wants 32 log-mel frames and gives 4 vectors of 128."""
     shipped = Path(edged.__file__).parent / "bundles"
     path = tmp_path / "speech.onnx"
     path.write_bytes((shipped / "keyword" / "model.onnx").read_bytes())
@@ -58,5 +61,11 @@ def test_a_shipped_network_runs_as_a_mere_onnx_file(tmp_path: Path) -> None:
     path.with_suffix(".yaml").write_text(f"hop_s: 0.064\nlog_mel: {{{front_end}}}\n")
     encoder = open_encoder(str(path))
     assert encoder.vectors(np.resize(word("afternoon", 0), 31 * 256 + 1024 + 3 * 1024)).shape == (4 * 4, 128)
+
+
+def test_a_network_of_two_branches_as_a_mere_onnx_file_is_refused(tmp_path: Path) -> None:
+    examples = {"log_mel": torch.zeros(2, 311, 128), "spectrum": torch.zeros(2, 80_000)}
+    path = tmp_path / "dual.onnx"
+    export_onnx(CompactDualBranch(dim=8).eval(), examples, ["embedding"], path)
     with pytest.raises(BundleError, match=r"takes 2 inputs \('log_mel', 'spectrum'\)"):
-        open_encoder(str(shipped / "anomaly" / "model.onnx"))
+        open_encoder(str(path))
