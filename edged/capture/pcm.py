@@ -32,13 +32,14 @@ class PcmSource:
 
     Raises:
         AudioError: if the path is not there.
+        AbsentDeviceError: the same, where it is waited for: its writer may make it anew.
     """
 
     def __init__(self, spec: SourceSpec) -> None:
         self._spec = spec
         self._closed = False
         self._left_bytes: int | None = None  # until the end, once the writer has closed
-        self._fd = _open(spec.target)
+        self._fd = _open(spec)
         self._poller = select.poll()
         self._poller.register(self._fd, select.POLLIN)
         self._reopens = spec.reopens and stat.S_ISFIFO(os.fstat(self._fd).st_mode)
@@ -132,10 +133,13 @@ def _readable_bytes(fd: int) -> int:
     return int.from_bytes(buffer, sys.byteorder)
 
 
-def _open(target: str) -> int:
+def _open(spec: SourceSpec) -> int:
+    target = spec.target
     if target == STDIN:
         return 0
     if not Path(target).exists():
+        if spec.reopens:
+            raise AbsentDeviceError(f"{target}: no such file or FIFO", fix="make it with mkfifo")
         raise AudioError(f"{target}: no such file or FIFO", fix="make it with mkfifo before the daemon starts")
     try:
         return os.open(target, os.O_RDONLY | os.O_NONBLOCK)  # opens before the writer comes

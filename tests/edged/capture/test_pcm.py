@@ -90,6 +90,12 @@ def test_a_fifo_that_is_not_there_is_named(tmp_path):
         PcmSource(SourceSpec("pcm", str(tmp_path / "no"), rate_hz=16000, channels=1))
 
 
+def test_a_fifo_that_its_writer_makes_anew_is_waited_for(tmp_path):
+    """It would be a failure for good, if a try fell between the writer's `rm` and `mkfifo`."""
+    with pytest.raises(AbsentDeviceError, match="no such file or FIFO"):
+        PcmSource(SourceSpec("pcm", str(tmp_path / "no"), rate_hz=16000, channels=1, reopens=True))
+
+
 def test_raw_pcm_without_a_rate_is_refused():
     with pytest.raises(DeviceError, match="says nothing about itself"):
         SourceSpec("pcm", "-", channels=1)
